@@ -1,0 +1,7 @@
+export * from './errors.ts';
+export * from './frames.ts';
+export * from './ids.ts';
+export * from './json.ts';
+export * from './parse.ts';
+export * from './shapes.ts';
+export * from './topics.ts';

@@ -1,0 +1,151 @@
+/**
+ * The JSON shapes of the wire, one zod schema each: it validates, gives the TypeScript type, and documents.
+ * Requests ignore unknown fields; readers of replies must tolerate them.
+ */
+
+import { z } from 'zod';
+import {
+  isIdText,
+  type MessageId,
+  maxIdLength,
+  type ParticipantId,
+  parseMessageId,
+  parseParticipantId,
+  parseSessionId,
+  type Seq,
+  type SessionId,
+} from './ids.ts';
+import { findJsonProblem, isJsonObject, type JsonObject } from './json.ts';
+
+const idHint = `must be 1 to ${maxIdLength} characters without control characters`;
+
+export const participantIdSchema = z.custom<ParticipantId>(
+  (value) => parseParticipantId(value) !== null,
+  idHint,
+);
+export const sessionIdSchema = z.custom<SessionId>(
+  (value) => parseSessionId(value) !== null,
+  'must be a session id',
+);
+export const messageIdSchema = z.custom<MessageId>(
+  (value) => parseMessageId(value) !== null,
+  'must be a message id',
+);
+export const seqSchema = z.custom<Seq>(
+  (value) => Number.isSafeInteger(value) && (value as number) >= 1,
+  'must be a positive integer',
+);
+/** A seq that a reader has reached; 0 is before the first message. */
+export const cursorSchema = z.int('must be an integer').min(0, 'must not be negative');
+export const clientIdSchema = z.custom<string>(isIdText, idHint);
+
+/** An object that can be stored: see `findJsonProblem`. */
+export const storableObjectSchema = z.unknown().transform((value, context): JsonObject => {
+  const problem = isJsonObject(value) ? findJsonProblem(value) : 'must be an object';
+  if (problem === null) return value as JsonObject;
+  context.addIssue({ code: 'custom', message: problem });
+  return z.NEVER;
+});
+
+/** Most items of one page: bounds the work that one call can ask for. */
+export const maxPageSize = 200;
+export const defaultPageSize = 50;
+export const pageSizeSchema = z
+  .int('must be an integer')
+  .min(1, 'must be at least 1')
+  .max(maxPageSize, `must be at most ${maxPageSize}`)
+  .default(defaultPageSize);
+
+export const participantKinds = ['user', 'agent', 'system'] as const;
+export const sessionKinds = ['human_dm', 'agent_dm', 'group'] as const;
+export const sessionStatuses = ['open', 'closed', 'archived'] as const;
+export const messageKinds = ['text', 'system', 'tool_call', 'assistant'] as const;
+
+export type ParticipantKind = (typeof participantKinds)[number];
+export type SessionKind = (typeof sessionKinds)[number];
+export type SessionStatus = (typeof sessionStatuses)[number];
+export type MessageKind = (typeof messageKinds)[number];
+
+const timestampSchema = z.iso.datetime();
+
+export const participantSchema = z.object({
+  id: participantIdSchema,
+  kind: z.enum(participantKinds),
+  display_name: z.string().nullable(),
+  status: z.enum(['active', 'disabled']),
+  metadata: z.record(z.string(), z.unknown()),
+  inserted_at: timestampSchema,
+  updated_at: timestampSchema,
+});
+export type Participant = z.infer<typeof participantSchema>;
+
+export const messageSchema = z.object({
+  id: messageIdSchema,
+  session_id: sessionIdSchema,
+  seq: seqSchema,
+  sender_id: participantIdSchema,
+  kind: z.enum(messageKinds),
+  content: z.record(z.string(), z.unknown()),
+  metadata: z.record(z.string(), z.unknown()),
+  client_id: z.string().optional(),
+  inserted_at: timestampSchema,
+});
+export type Message = z.infer<typeof messageSchema>;
+
+export const sessionSchema = z.object({
+  id: sessionIdSchema,
+  kind: z.enum(sessionKinds),
+  status: z.enum(sessionStatuses),
+  initiator_id: participantIdSchema,
+  peer_id: participantIdSchema.nullable(),
+  agent_id: participantIdSchema.nullable(),
+  metadata: z.record(z.string(), z.unknown()),
+  version: z.int(),
+  last_seq: cursorSchema,
+  last_message_id: messageIdSchema.nullable(),
+  last_message_at: timestampSchema.nullable(),
+  initiator_last_read_id: messageIdSchema.nullable(),
+  initiator_last_read_at: timestampSchema.nullable(),
+  peer_last_read_id: messageIdSchema.nullable(),
+  peer_last_read_at: timestampSchema.nullable(),
+  inserted_at: timestampSchema,
+  updated_at: timestampSchema,
+});
+export type Session = z.infer<typeof sessionSchema>;
+
+export const memberSchema = z.object({
+  participant_id: participantIdSchema,
+  role: z.enum(['initiator', 'peer', 'member']),
+  wake: z.enum(['mention', 'always', 'never']),
+  last_read_seq: cursorSchema,
+  joined_at: timestampSchema,
+});
+export type Member = z.infer<typeof memberSchema>;
+
+/** A message as its sender writes it, in REST bodies and inside the channel's `send`. */
+export const draftSchema = z.object({
+  kind: z.enum(messageKinds, `must be one of ${messageKinds.join(', ')}`).default('text'),
+  content: storableObjectSchema,
+  metadata: storableObjectSchema.default({}),
+});
+export type DraftInput = z.infer<typeof draftSchema>;
+
+export const joinPayloadSchema = z.object({
+  last_seq: cursorSchema.nullish(),
+  limit: pageSizeSchema,
+});
+export type JoinPayload = z.infer<typeof joinPayloadSchema>;
+
+export const sendPayloadSchema = z.object({
+  content: draftSchema,
+  client_id: clientIdSchema.nullish(),
+  sender_id: participantIdSchema.nullish(),
+});
+export type SendPayload = z.infer<typeof sendPayloadSchema>;
+
+export const historyPayloadSchema = z.object({
+  before_seq: cursorSchema.nullish(),
+  after_seq: cursorSchema.nullish(),
+  limit: pageSizeSchema,
+});
+export type HistoryPayload = z.infer<typeof historyPayloadSchema>;

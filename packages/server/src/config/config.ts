@@ -1,0 +1,86 @@
+import { type Environment, readVariables } from './read-variables.ts';
+import { ConfigError, type Values, variables } from './variables.ts';
+
+export { ConfigError };
+
+/** Every setting of a server: validated and frozen. Nothing else reads the environment. */
+export type Config = ReturnType<typeof group>;
+
+/** The configuration in `env`. Throws a `ConfigError` that names every bad variable at once. */
+export function parseConfig(env: Environment): Config {
+  const { values, problems } = readVariables(variables, env);
+  const all = [...problems, ...(problems.length === 0 ? findConflicts(values) : [])];
+  if (all.length > 0) throw new ConfigError(all);
+  return deepFreeze(group(values));
+}
+
+function group(values: Values) {
+  return {
+    listen: { host: values.HOST, port: values.PORT },
+    auth: {
+      mode: values.FLEETLM_AUTH,
+      insecureAllowNoAuth: values.FLEETLM_INSECURE_ALLOW_NO_AUTH,
+      allowedOrigins: values.FLEETLM_ALLOWED_ORIGINS,
+    },
+    database: {
+      url: values.DATABASE_URL,
+      dataDir: values.FLEETLM_DATA_DIR,
+      poolSize: values.FLEETLM_DB_POOL_SIZE,
+      migrateAtStart: values.FLEETLM_MIGRATE_AT_START,
+    },
+    append: {
+      lanes: values.FLEETLM_APPEND_LANES,
+      maxBatchRows: values.FLEETLM_APPEND_BATCH_ROWS,
+      maxBatchBytes: values.FLEETLM_APPEND_BATCH_BYTES,
+      maxQueuedRows: values.FLEETLM_APPEND_QUEUE_ROWS,
+      maxQueuedBytes: values.FLEETLM_APPEND_QUEUE_BYTES,
+      deadlineMs: values.FLEETLM_APPEND_DEADLINE_MS,
+      statementTimeoutMs: values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS,
+      lockTimeoutMs: values.FLEETLM_APPEND_LOCK_TIMEOUT_MS,
+    },
+    messages: {
+      maxPersonBytes: values.FLEETLM_MESSAGE_BYTES,
+      maxAgentBytes: values.FLEETLM_AGENT_MESSAGE_BYTES,
+    },
+    groups: { maxMembers: values.FLEETLM_GROUP_MEMBERS },
+    sessions: { idleMs: values.FLEETLM_SESSION_IDLE_MS },
+    http: { maxBodyBytes: values.FLEETLM_HTTP_BODY_BYTES },
+    sockets: {
+      maxFrameBytes: values.FLEETLM_SOCKET_FRAME_BYTES,
+      maxTopics: values.FLEETLM_SOCKET_TOPICS,
+      maxQueuedBytes: values.FLEETLM_SOCKET_QUEUE_BYTES,
+      stallMs: values.FLEETLM_SOCKET_STALL_MS,
+      idleMs: values.FLEETLM_SOCKET_IDLE_MS,
+      maxPendingFrames: values.FLEETLM_SOCKET_PENDING_FRAMES,
+    },
+    lifecycle: { shutdownMs: values.FLEETLM_SHUTDOWN_MS },
+    log: { level: values.LOG_LEVEL },
+    failpoints: values.FLEETLM_FAILPOINTS,
+  };
+}
+
+const loopbackAddresses = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Settings that are each valid, but not together. */
+function findConflicts(values: Values): string[] {
+  const problems: string[] = [];
+  if (!loopbackAddresses.has(values.HOST) && !values.FLEETLM_INSECURE_ALLOW_NO_AUTH) {
+    problems.push(
+      `HOST=${values.HOST} is reachable from other machines and FLEETLM_AUTH=none checks nobody: keep HOST=127.0.0.1, or accept it by FLEETLM_INSECURE_ALLOW_NO_AUTH=1`,
+    );
+  }
+  if (values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS >= values.FLEETLM_APPEND_DEADLINE_MS) {
+    problems.push('FLEETLM_APPEND_STATEMENT_TIMEOUT_MS must be less than FLEETLM_APPEND_DEADLINE_MS');
+  }
+  if (values.FLEETLM_APPEND_LOCK_TIMEOUT_MS >= values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS) {
+    problems.push('FLEETLM_APPEND_LOCK_TIMEOUT_MS must be less than FLEETLM_APPEND_STATEMENT_TIMEOUT_MS');
+  }
+  return problems;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

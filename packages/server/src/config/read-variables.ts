@@ -1,0 +1,122 @@
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** One environment variable: how its text is read, its default, and why it is there. */
+export interface Variable<T> {
+  /** The value in `text`; a string is what is wrong with it, as "must be …". */
+  readonly read: (text: string) => { value: T } | string;
+  readonly fallback: T;
+  /** The default as documentation shows it. */
+  readonly shownDefault: string;
+  /** What values there are, for documentation. */
+  readonly type: string;
+  readonly description: string;
+  /** Also read from a file by `NAME_FILE`, and never printed. */
+  readonly secret?: true;
+}
+
+export type Read<Variables> = {
+  readonly [Name in keyof Variables]: Variables[Name] extends Variable<infer T> ? T : never;
+};
+
+/** Reads every variable; an empty text counts as unset. All problems are collected. */
+export function readVariables<Variables extends Record<string, Variable<unknown>>>(
+  variables: Variables,
+  env: Environment,
+): { values: Read<Variables>; problems: string[] } {
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, variable] of Object.entries(variables)) {
+    const text = env[name];
+    const result = text === undefined || text === '' ? { value: variable.fallback } : variable.read(text);
+    if (typeof result === 'string')
+      problems.push(`${name} ${result}${variable.secret ? '' : ` (it is "${text}")`}`);
+    else values[name] = result.value;
+  }
+  return { values: values as Read<Variables>, problems };
+}
+
+export function text(fallback: string, description: string): Variable<string> {
+  return { read: (value) => ({ value }), fallback, shownDefault: fallback, type: 'text', description };
+}
+
+export function secret(description: string): Variable<string | null> {
+  return {
+    read: (value) => ({ value }),
+    fallback: null,
+    shownDefault: '',
+    type: 'text',
+    description,
+    secret: true,
+  };
+}
+
+export function integer(fallback: number, min: number, max: number, description: string): Variable<number> {
+  return {
+    read: (value) => readInteger(value, min, max),
+    fallback,
+    shownDefault: String(fallback),
+    type: `integer, ${min} to ${max}`,
+    description,
+  };
+}
+
+export function milliseconds(fallback: number, description: string): Variable<number> {
+  // An hour bounds the typing error, not the use.
+  return { ...integer(fallback, 1, 3_600_000, description), type: 'milliseconds' };
+}
+
+export function bytes(fallback: number, description: string): Variable<number> {
+  return { ...integer(fallback, 1, 2 ** 31, description), type: 'bytes' };
+}
+
+export function boolean(fallback: boolean, description: string): Variable<boolean> {
+  return {
+    read: (value) => {
+      if (value === '1' || value === 'true') return { value: true };
+      if (value === '0' || value === 'false') return { value: false };
+      return 'must be 1, true, 0 or false';
+    },
+    fallback,
+    shownDefault: fallback ? '1' : '0',
+    type: '0 or 1',
+    description,
+  };
+}
+
+export function choice<const T extends string>(
+  values: readonly T[],
+  fallback: T,
+  description: string,
+): Variable<T> {
+  return {
+    read: (value) => {
+      const chosen = values.find((candidate) => candidate === value);
+      return chosen === undefined ? `must be one of ${values.join(', ')}` : { value: chosen };
+    },
+    fallback,
+    shownDefault: fallback,
+    type: values.join(', '),
+    description,
+  };
+}
+
+export function list(description: string): Variable<readonly string[]> {
+  return {
+    read: (value) => ({
+      value: value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    }),
+    fallback: [],
+    shownDefault: '',
+    type: 'list, separated by commas',
+    description,
+  };
+}
+
+function readInteger(value: string, min: number, max: number): { value: number } | string {
+  const number = Number(value);
+  const valid = /^-?\d+$/.test(value) && number >= min && number <= max;
+  return valid ? { value: number } : `must be an integer from ${min} to ${max}`;
+}

@@ -1,0 +1,148 @@
+import type { Read, Variable } from './read-variables.ts';
+import { boolean, bytes, choice, integer, list, milliseconds, secret, text } from './read-variables.ts';
+
+/** One or more settings are wrong; the message names each with what to do. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export type Values = Read<typeof variables>;
+
+/** Every environment variable that FleetLM reads, with its default and the reason for it. */
+export const variables = {
+  HOST: text('127.0.0.1', 'Address to listen on. Beyond loopback, somebody must check who connects.'),
+  PORT: integer(4000, 0, 65_535, 'TCP port of REST and WebSocket; 0 takes a free one.'),
+  DATABASE_URL: secret(
+    'A Postgres of your own (14 or newer), `postgres://…`. Without it FleetLM runs one in its data directory.',
+  ),
+  FLEETLM_DATA_DIR: text('.fleetlm', 'Directory of the embedded Postgres. One FleetLM at a time may use it.'),
+  FLEETLM_DB_POOL_SIZE: integer(
+    10,
+    1,
+    1000,
+    'Connections for everything but appends: two cores are busy long before ten queries run at once.',
+  ),
+  FLEETLM_MIGRATE_AT_START: boolean(
+    true,
+    'Run outstanding migrations at start, under a lock; off when a deployment step does it.',
+  ),
+  FLEETLM_AUTH: choice(
+    ['none'],
+    'none',
+    'Who is calling: `none` believes the `participant_id` that a caller names, for local development.',
+  ),
+  FLEETLM_INSECURE_ALLOW_NO_AUTH: boolean(
+    false,
+    'Accept `FLEETLM_AUTH=none` on an address that other machines reach: anyone there can read and write everything.',
+  ),
+  FLEETLM_ALLOWED_ORIGINS: list(
+    'Web origins whose pages may connect, separated by commas (`https://app.example`). Empty: only pages from the same host.',
+  ),
+  FLEETLM_APPEND_LANES: integer(
+    2,
+    1,
+    64,
+    'Serial writers, each with one connection: two keep Postgres busy on two cores, more add little.',
+  ),
+  FLEETLM_APPEND_BATCH_ROWS: integer(
+    512,
+    1,
+    10_000,
+    'Most messages of one commit: beyond 256 the rate hardly grows, and a batch must stay quick.',
+  ),
+  FLEETLM_APPEND_BATCH_BYTES: bytes(
+    1 << 20,
+    'Most content of one commit, so that a few large messages do not delay the small ones behind them. A single larger message is let through.',
+  ),
+  FLEETLM_APPEND_QUEUE_ROWS: integer(
+    10_000,
+    1,
+    10_000_000,
+    'Most messages that wait for their commit: about half a second of work; beyond, appends are refused with `overloaded`.',
+  ),
+  FLEETLM_APPEND_QUEUE_BYTES: bytes(
+    64 << 20,
+    'Most content that waits for its commit, which bounds the memory of the queue.',
+  ),
+  FLEETLM_APPEND_DEADLINE_MS: milliseconds(
+    8_000,
+    'A sender gets an answer by then; phoenix.js gives up after 10 s and should hear it.',
+  ),
+  FLEETLM_APPEND_STATEMENT_TIMEOUT_MS: milliseconds(
+    5_000,
+    'Postgres cancels an append statement after this, which leaves time to answer before the deadline.',
+  ),
+  FLEETLM_APPEND_LOCK_TIMEOUT_MS: milliseconds(
+    500,
+    'A batch waits this long for a locked session, then goes on without it.',
+  ),
+  FLEETLM_MESSAGE_BYTES: bytes(
+    32 << 10,
+    "Most content and metadata of a person's message, as JSON: a long letter, and two fit a frame.",
+  ),
+  FLEETLM_AGENT_MESSAGE_BYTES: bytes(
+    1 << 20,
+    "Most content and metadata of an agent's message: answers carry tool results.",
+  ),
+  FLEETLM_GROUP_MEMBERS: integer(
+    1_000,
+    2,
+    100_000,
+    'Most members of a group: each message is shown to all of them.',
+  ),
+  FLEETLM_SESSION_IDLE_MS: milliseconds(
+    60_000,
+    'A session without readers leaves memory after this; coming back costs one query.',
+  ),
+  FLEETLM_HTTP_BODY_BYTES: bytes(
+    256 << 10,
+    'Largest request body: well above the largest message of a person.',
+  ),
+  FLEETLM_SOCKET_FRAME_BYTES: bytes(
+    64 << 10,
+    'Largest frame from a client: a message of 32 KiB with room for escapes. Larger ones close the socket with 1009.',
+  ),
+  FLEETLM_SOCKET_TOPICS: integer(
+    100,
+    1,
+    100_000,
+    'Most topics of one socket, as in Phoenix: bounds what one client can hold open.',
+  ),
+  FLEETLM_SOCKET_QUEUE_BYTES: bytes(
+    1 << 20,
+    'Most bytes that wait for one socket: a reader that is further behind is closed with 4008 and comes back by cursor.',
+  ),
+  FLEETLM_SOCKET_STALL_MS: milliseconds(
+    10_000,
+    'A socket that takes no byte for this long while some wait is closed with 4008.',
+  ),
+  FLEETLM_SOCKET_IDLE_MS: milliseconds(
+    60_000,
+    'A socket without any frame for this long is closed with 4009: clients send a heartbeat every 30 s.',
+  ),
+  FLEETLM_SOCKET_PENDING_FRAMES: integer(
+    100,
+    1,
+    100_000,
+    'Most frames of one topic that wait for a join or an earlier answer; more are refused with `overloaded`.',
+  ),
+  FLEETLM_SHUTDOWN_MS: milliseconds(
+    30_000,
+    'All the time that SIGTERM leaves for an orderly stop; what is not done by then is cut.',
+  ),
+  LOG_LEVEL: choice(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    'info',
+    'How much the log tells.',
+  ),
+  FLEETLM_FAILPOINTS: text(
+    '',
+    'Faults to provoke at named places, for tests: `after_commit_before_ack=kill@0.01;seed=7`.',
+  ),
+} satisfies Record<string, Variable<unknown>>;

@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config';
+
+// The suites run from source, as the server does.
+const conditions = ['source', 'node', 'import', 'module', 'default'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: ['source'] } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    globalSetup: ['@fleetlm/testkit/global-setup'],
+    pool: 'forks',
+    maxWorkers: 2,
+    execArgv: ['--conditions=source'],
+    reporters: ['default', ['json', { outputFile: '.test-results/last.json' }]],
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+  },
+});
