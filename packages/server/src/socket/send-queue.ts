@@ -1,0 +1,199 @@
+import type { Writable } from 'node:stream';
+import type { Flusher } from './flusher.ts';
+
+export interface SendLimits {
+  readonly maxQueuedBytes: number;
+  readonly stallMs: number;
+}
+
+export interface SendQueueOptions {
+  /** The raw socket of the upgrade. */
+  readonly socket: Writable;
+  readonly flusher: Pick<Flusher, 'add'>;
+  readonly limits: SendLimits;
+  /** False once a close frame was sent: nothing may follow it. */
+  readonly isOpen: () => boolean;
+  /** The reader is too slow. Called once, from a flush or a sweep, never from `send`. */
+  readonly onSlow: () => void;
+}
+
+/** Below this a reader that catches up gets its next page: a page or two, so that the socket never runs dry. */
+const lowMarkBytes = 64 << 10;
+
+/**
+ * Bytes of one write: a reader of 6.4 kB/s still makes progress within the stall time of 10 s, and the cost of
+ * a write is spread over many frames.
+ */
+const chunkBytes = 64 << 10;
+
+/** What a reader that waits for room is told when the socket closes. */
+export class SocketClosedError extends Error {
+  constructor() {
+    super('the socket is closed');
+    this.name = 'SocketClosedError';
+  }
+}
+
+/**
+ * All that is written to one socket: frames are collected and written together, once per flush.
+ *
+ * Owns the frames that wait and the waiters for `drained`. States: open → slow (told `onSlow`; frames are
+ * dropped) → closed; open → closed. Called by its connection, and by the server's flusher.
+ *
+ * It writes whole frames to the raw socket beside ws, which writes only pongs and the close frame there.
+ * Without permessage-deflate ws writes those synchronously, between its own cork and uncork, and so do we: two
+ * frames never interleave.
+ */
+export class SendQueue {
+  readonly #options: SendQueueOptions;
+  #frames: Buffer[] = [];
+  /** Bytes of `#frames`; what is handed to the socket counts there. */
+  #bytes = 0;
+  /** The size of a frame above the limit that was let through alone; it does not count until the queue is empty. */
+  #exemptBytes = 0;
+  #state: 'open' | 'slow' | 'closed' = 'open';
+  #isMarked = false;
+  #writesUnderWay = 0;
+  #writesDone = 0;
+  #waiters: PromiseWithResolvers<void>[] = [];
+  #stall: { readonly writesDone: number; readonly sinceMs: number } | null = null;
+
+  constructor(options: SendQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Bytes that neither the kernel nor the reader has taken. */
+  get waitingBytes(): number {
+    return this.#bytes + this.#options.socket.writableLength;
+  }
+
+  /** Adds a whole WebSocket frame. It is never changed, so that a broadcast's bytes are shared. */
+  send(frame: Buffer): void {
+    if (this.#state !== 'open') return;
+    this.#frames.push(frame);
+    this.#bytes += frame.length;
+    if (this.#bytes + this.#options.socket.writableLength > this.#options.limits.maxQueuedBytes) {
+      this.#checkBound(frame);
+    }
+    this.#mark();
+  }
+
+  /** Writes what was collected, as far as the socket takes it. */
+  flush(): void {
+    this.#isMarked = false;
+    if (this.#state === 'slow') this.#options.onSlow();
+    // The peer has closed, or ws has: the close frame is out.
+    if (!this.#options.isOpen()) this.close();
+    while (this.#frames.length > 0 && this.#mayWrite()) this.#write(this.#takeChunk());
+  }
+
+  /** Whether the reader is gone or stuck: called at each sweep, so that sending costs no timestamp. */
+  sweep(nowMs: number): void {
+    if (this.#state !== 'open' || this.waitingBytes === 0) {
+      this.#stall = null;
+    } else if (this.#stall === null || this.#stall.writesDone !== this.#writesDone) {
+      this.#stall = { writesDone: this.#writesDone, sinceMs: nowMs };
+    } else if (nowMs - this.#stall.sinceMs >= this.#options.limits.stallMs) {
+      this.#becomeSlow();
+      this.#options.onSlow();
+    }
+  }
+
+  /** Resolves when little waits; rejects with a `SocketClosedError`. */
+  drained(): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(new SocketClosedError());
+    if (this.waitingBytes <= lowMarkBytes) return Promise.resolve();
+    const waiter = Promise.withResolvers<void>();
+    this.#waiters.push(waiter);
+    return waiter.promise;
+  }
+
+  /** Writes all that waits, whatever the socket takes, and closes: a close frame comes next. */
+  finish(): void {
+    if (this.#state === 'open' && this.#frames.length > 0 && this.#options.isOpen()) {
+      this.#write(this.#frames);
+    }
+    this.close();
+  }
+
+  /** Drops what waits. */
+  close(): void {
+    this.#state = 'closed';
+    this.#drop();
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(new SocketClosedError());
+  }
+
+  #mark(): void {
+    if (this.#isMarked) return;
+    this.#isMarked = true;
+    this.#options.flusher.add(this);
+  }
+
+  /** Too much waits: write what the kernel takes, then judge. A burst to a fast reader is not its fault. */
+  #checkBound(newest: Buffer): void {
+    const { maxQueuedBytes } = this.#options.limits;
+    const isAlone = this.waitingBytes === newest.length;
+    if (isAlone) this.#exemptBytes = newest.length;
+    if (!isAlone && this.waitingBytes - this.#exemptBytes > maxQueuedBytes) {
+      this.flush();
+      if (this.waitingBytes - this.#exemptBytes > maxQueuedBytes) this.#becomeSlow();
+    }
+  }
+
+  /** Closing waits for the flush: `send` is called by a channel, which must not find itself left meanwhile. */
+  #becomeSlow(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'slow';
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#frames = [];
+    this.#bytes = 0;
+  }
+
+  /**
+   * One write of ours at a time, so that each completed one is progress that `sweep` can see. What the kernel
+   * took at once needs no waiting, although its callback comes a tick later.
+   */
+  #mayWrite(): boolean {
+    return this.#writesUnderWay === 0 || this.#options.socket.writableLength === 0;
+  }
+
+  #takeChunk(): Buffer[] {
+    if (this.#bytes <= chunkBytes) {
+      const all = this.#frames;
+      this.#drop();
+      return all;
+    }
+    let bytes = 0;
+    const end = this.#frames.findIndex((frame, index) => {
+      bytes += frame.length;
+      return index > 0 && bytes > chunkBytes;
+    });
+    const chunk = this.#frames.splice(0, end === -1 ? this.#frames.length : end);
+    for (const frame of chunk) this.#bytes -= frame.length;
+    return chunk;
+  }
+
+  #write(frames: readonly Buffer[]): void {
+    const { socket } = this.#options;
+    const last = frames.length - 1;
+    this.#writesUnderWay += 1;
+    socket.cork();
+    for (let index = 0; index < last; index += 1) socket.write(frames[index]);
+    socket.write(frames[last], this.#written);
+    socket.uncork();
+  }
+
+  readonly #written = (): void => {
+    this.#writesUnderWay -= 1;
+    this.#writesDone += 1;
+    if (this.#state !== 'open') return;
+    if (this.#frames.length > 0 && !this.#isMarked) this.flush();
+    if (this.waitingBytes === 0) this.#exemptBytes = 0;
+    if (this.#waiters.length > 0 && this.waitingBytes <= lowMarkBytes) {
+      for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    }
+  };
+}

@@ -1,0 +1,255 @@
+import { randomUUID } from 'node:crypto';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ParticipantId } from '@fleetlm/protocol';
+import { type ServerOptions, WebSocketServer } from 'ws';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { OpenChannel } from '../channels/channel.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../lib/log.ts';
+import { type CloseReason, Connection, type ConnectionOptions } from './connection.ts';
+import { Flusher } from './flusher.ts';
+import { type Handshake, readHandshake } from './handshake.ts';
+
+export interface SocketServerOptions {
+  readonly config: Pick<Config, 'auth' | 'sockets'>;
+  readonly authenticator: Authenticator;
+  readonly openChannel: OpenChannel;
+  readonly log: Log;
+}
+
+export interface DrainOptions {
+  /** How many sockets are closed at once. */
+  readonly batch: number;
+  readonly intervalMs: number;
+  /** Aborted: close the rest at once, and wait no longer. */
+  readonly signal?: AbortSignal;
+}
+
+/** A handshake is over by then: its client has sent all it must, only our authenticator is awaited (S20). */
+const handshakeMs = 10_000;
+
+/** More than this wait for the authenticator only when it is stuck; 503 is cheaper than their sockets. */
+const maxHandshakes = 4_096;
+
+/** A peer that does not answer a close frame by then is cut off (S21). */
+const closeTimeoutMs = 5_000;
+
+/** S14: a frame of 64 KiB needs no more; each empty fragment counts. */
+const maxFragments = 64;
+
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
+
+type Accepted = Extract<Handshake, { readonly ok: true }>;
+
+const overloaded = { ok: false, status: 503 } as const;
+const restart: CloseReason = { code: 1012, reason: 'restart' };
+const disconnected: CloseReason = { code: 1001, reason: 'disconnected' };
+
+/**
+ * The WebSocket edge of one process.
+ *
+ * Owns the connections, the handshakes in progress, one flusher and one timer. States: running → draining
+ * (handshakes get 503) → stopped. Attached to the HTTP server by `server.ts`, which drains and stops it before
+ * it closes that server: an HTTP server waits for its upgraded sockets.
+ */
+export class SocketServer implements AsyncDisposable {
+  readonly #options: SocketServerOptions;
+  readonly #webSockets: WebSocketServer;
+  readonly #flusher = new Flusher();
+  readonly #connections = new Set<Connection>();
+  /** Sockets whose client waits to be authenticated, and since when. */
+  readonly #handshakes = new Map<Duplex, number>();
+  readonly #sweeper: NodeJS.Timeout;
+  #http: Server | null = null;
+  #isDraining = false;
+  #whenEmpty: PromiseWithResolvers<void> | null = null;
+
+  constructor(options: SocketServerOptions) {
+    this.#options = options;
+    const { sockets } = options.config;
+    this.#webSockets = createWebSocketServer(sockets.maxFrameBytes);
+    this.#sweeper = setInterval(() => this.#sweep(), sweepInterval(sockets)).unref();
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Topics that are joined or being joined, of all sockets. */
+  get topicCount(): number {
+    let count = 0;
+    for (const connection of this.#connections) count += connection.table.size;
+    return count;
+  }
+
+  /** Handshakes that wait for the authenticator. */
+  get handshakeCount(): number {
+    return this.#handshakes.size;
+  }
+
+  /** Takes the upgrade requests of `http`, all of them. */
+  attach(http: Server): void {
+    if (this.#http !== null) throw new Error('the socket server is attached already');
+    this.#http = http;
+    http.on('upgrade', this.#onUpgrade);
+  }
+
+  /** Closes every socket of a participant; the client comes back after 1001. */
+  disconnect(participantId: ParticipantId, reason: CloseReason = disconnected): void {
+    for (const connection of this.#connections) {
+      const { principal } = connection;
+      if (principal.kind === 'participant' && principal.participantId === participantId) {
+        connection.close(reason);
+      }
+    }
+  }
+
+  /** Refuses handshakes with 503 from now on; the open sockets are served. */
+  refuseHandshakes(): void {
+    this.#isDraining = true;
+  }
+
+  /** Closes all sockets with 1012, paced, so that their clients do not all come back at once. */
+  async drain({ batch, intervalMs, signal }: DrainOptions): Promise<void> {
+    this.refuseHandshakes();
+    const open = [...this.#connections];
+    while (open.length > 0) {
+      const now = signal?.aborted ? open.splice(0) : open.splice(0, batch);
+      for (const connection of now) connection.close(restart);
+      if (open.length > 0) await pause(intervalMs, signal);
+    }
+    await Promise.race([this.#untilEmpty(), untilAborted(signal)]);
+  }
+
+  /** Cuts what is left and waits until nothing of it remains. */
+  async stop(): Promise<void> {
+    this.refuseHandshakes();
+    this.#http?.off('upgrade', this.#onUpgrade);
+    this.#http = null;
+    for (const socket of this.#handshakes.keys()) socket.destroy();
+    for (const connection of this.#connections) connection.terminate();
+    await this.#untilEmpty();
+    clearInterval(this.#sweeper);
+    this.#flusher.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // Until ws takes the socket over: a client that goes away must not reach the process.
+    socket.on('error', destroy);
+    const isRefusing = this.#isDraining || this.#handshakes.size >= maxHandshakes;
+    const handshake = isRefusing ? overloaded : readHandshake(request, this.#options.config.auth);
+    if (handshake.ok) void this.#authenticate(handshake, { request, socket, head });
+    else refuse(socket, handshake.status);
+  };
+
+  async #authenticate({ serializer, credentials }: Accepted, upgrade: Upgrade): Promise<void> {
+    const { request, socket, head } = upgrade;
+    this.#handshakes.set(socket, performance.now());
+    try {
+      const result = await this.#options.authenticator.authenticate(credentials);
+      if (!result.ok) refuse(socket, 403);
+      else if (this.#isDraining) refuse(socket, 503);
+      else {
+        const principal = result.value;
+        // Does nothing with a socket whose client went away meanwhile.
+        this.#webSockets.handleUpgrade(request, socket, head, (ws) =>
+          this.#connect({ ws, socket, serializer, principal }),
+        );
+      }
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'handshake failed');
+      refuse(socket, 503);
+    } finally {
+      this.#handshakes.delete(socket);
+    }
+  }
+
+  #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
+    client.socket.off('error', destroy);
+    const { openChannel, log, config } = this.#options;
+    const connection = new Connection({
+      ...client,
+      id: randomUUID(),
+      openChannel,
+      log,
+      limits: config.sockets,
+      flusher: this.#flusher,
+      onClosed: (closed) => this.#forget(closed),
+    });
+    this.#connections.add(connection);
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#whenEmpty?.resolve();
+  }
+
+  #untilEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve();
+    this.#whenEmpty ??= Promise.withResolvers();
+    return this.#whenEmpty.promise;
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#connections) connection.sweep(nowMs);
+    for (const [socket, sinceMs] of this.#handshakes) {
+      if (nowMs - sinceMs >= handshakeMs) socket.destroy();
+    }
+  }
+}
+
+function createWebSocketServer(maxPayload: number): WebSocketServer {
+  // @types/ws does not know `closeTimeout` yet.
+  const options: ServerOptions & { readonly closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload,
+    maxFragments,
+    closeTimeout: closeTimeoutMs,
+    // `readHandshake` has refused a list without it.
+    handleProtocols: () => 'phoenix',
+  };
+  return new WebSocketServer(options);
+}
+
+/** Often enough that a deadline is at most a quarter late, and not more than once a second by default. */
+function sweepInterval({ idleMs, stallMs }: Config['sockets']): number {
+  return Math.max(1, Math.min(1_000, idleMs / 4, stallMs / 4));
+}
+
+/** Answers on the raw socket, with an empty body, and hangs up. */
+function refuse(socket: Duplex, status: 400 | 403 | 404 | 503): void {
+  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+  socket.once('finish', () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`,
+  );
+}
+
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+
+/** Waits for the time or the signal, whichever comes first. */
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(ms, undefined, { ...(signal && { signal }) }).catch(() => undefined);
+}
+
+function untilAborted(signal: AbortSignal | undefined): Promise<void> {
+  const aborted = Promise.withResolvers<void>();
+  if (signal?.aborted) aborted.resolve();
+  else signal?.addEventListener('abort', () => aborted.resolve(), { once: true });
+  return aborted.promise;
+}
