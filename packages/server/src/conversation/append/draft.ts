@@ -1,0 +1,45 @@
+import type { MessageId, MessageKind, ParticipantId, SessionId } from '@fleetlm/protocol';
+import type { StoredMessage } from '../stored-message.ts';
+
+/** A message that wants to be stored: validated, its JSON already text. */
+export interface Draft {
+  readonly sessionId: SessionId;
+  readonly senderId: ParticipantId;
+  readonly kind: MessageKind;
+  readonly contentJson: string;
+  readonly metadataJson: string;
+  /** The sender's key for this message: a retry with the same one never stores it twice. */
+  readonly clientId: string | null;
+  /** System messages need no membership. */
+  readonly bypassMembership: boolean;
+}
+
+/** A draft with the id under which it is stored, the same in every attempt. */
+export interface IdentifiedDraft extends Draft {
+  readonly id: MessageId;
+}
+
+/**
+ * What became of a draft. All but `outcome_unknown` are definite:
+ * - `stored`: committed now.
+ * - `duplicate`: the same sender stored the same under this client_id before; `lastSeq` is the session's.
+ * - `conflict`: the client_id was used for another message, which stands.
+ * - `invalid`: Postgres refused its data.
+ * - `overloaded`: it waited in vain, for room or for a lock.
+ * - `failed`: Postgres refused the transaction for a reason of its own.
+ * - `outcome_unknown`: it may or may not be stored; a retry with the same client_id tells.
+ */
+export type Outcome =
+  | { readonly kind: 'stored'; readonly message: StoredMessage }
+  | { readonly kind: 'duplicate'; readonly message: StoredMessage; readonly lastSeq: number }
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'session_not_found' }
+  | { readonly kind: 'not_a_member' }
+  | { readonly kind: 'session_closed' }
+  | { readonly kind: 'invalid'; readonly detail: string }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'outcome_unknown' };
+
+/** Told once, synchronously, as soon as the outcome is known: it must not throw. */
+export type OnOutcome = (outcome: Outcome) => void;

@@ -1,0 +1,254 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import type { SessionId } from '@fleetlm/protocol';
+import type { Failpoints } from '../../lib/failpoints.ts';
+import type { Log } from '../../lib/log.ts';
+import { unreachable } from '../../lib/unreachable.ts';
+import type { StoredMessage } from '../stored-message.ts';
+import type { Verdict } from './append-transaction.ts';
+import { type BatchLimits, planBatch } from './batch-planner.ts';
+import type { Outcome } from './draft.ts';
+import { classifyFailure } from './failure.ts';
+import { decideNextStep } from './next-step.ts';
+import type { PendingAppend } from './pending-append.ts';
+import { toOutcome } from './verdict-outcome.ts';
+import type { Writer } from './writer.ts';
+
+/** Whom a lane tells what became of its appends. Called synchronously; must not throw. */
+export interface LaneOwner {
+  /** The append's fate is decided: no attempt with it is or will be under way. */
+  finish(append: PendingAppend, outcome: Outcome): void;
+  /** The append's time is up: its sender is told what can be said now; `finish` may come later. */
+  expire(append: PendingAppend): void;
+  /** Messages committed together, per session in seq order; after `finish` of each. */
+  committed(messages: readonly StoredMessage[]): void;
+  /** Somebody holds these appends' sessions: they go another way, in this order, with what follows them. */
+  detour(appends: readonly PendingAppend[]): void;
+  isDetoured(append: PendingAppend): boolean;
+}
+
+export interface LaneOptions {
+  readonly writer: Writer;
+  readonly limits: BatchLimits;
+  /** `wait` for locked sessions, then hand them over; or always go `around` them and try again. */
+  readonly locks: 'wait' | 'around';
+  readonly owner: LaneOwner;
+  readonly failpoints: Failpoints;
+  readonly log: Log;
+}
+
+/** What earlier attempts have told about a batch. */
+interface Attempts {
+  readonly goAround: boolean;
+  readonly collisions: number;
+}
+
+/** How often the lane that goes around locks looks whether they are free. */
+const lockPollMs = 25;
+
+/**
+ * A serial writer. Appends of one session always go through the same lane and at most one batch is in flight,
+ * so that a sender's order is the log's order. While a batch is in flight the next one gathers: that is all
+ * the group commit there is, and there is no artificial delay.
+ *
+ * States: idle · writing a batch · recovering the connection, with the batch kept. It owns its queue and its
+ * writer; `Appender` bounds the queue and calls everything here.
+ */
+export class Lane {
+  readonly #options: LaneOptions;
+  #queue: PendingAppend[] = [];
+  #batch: readonly PendingAppend[] = [];
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+  }
+
+  get isConnected(): boolean {
+    return this.#options.writer.isConnected;
+  }
+
+  /** Connects; resolves when appends can be stored. */
+  start(): Promise<void> {
+    return this.#options.writer.recover();
+  }
+
+  push(append: PendingAppend): void {
+    this.#queue.push(append);
+    this.#running ??= this.#run();
+  }
+
+  /** Takes out the appends of a session that wait, in order. */
+  removeSession(sessionId: SessionId): PendingAppend[] {
+    const removed = this.#queue.filter((append) => append.draft.sessionId === sessionId);
+    if (removed.length > 0)
+      this.#queue = this.#queue.filter((append) => append.draft.sessionId !== sessionId);
+    return removed;
+  }
+
+  /** Tells the senders whose time is up at `now`. An append in flight stays with its batch. */
+  expire(now: number): void {
+    const { owner } = this.#options;
+    for (const append of this.#batch) {
+      if (append.deadline <= now && !append.isSettled) owner.expire(append);
+    }
+    if (!this.#queue.some((append) => append.deadline <= now)) return;
+    const late = this.#queue.filter((append) => append.deadline <= now);
+    this.#queue = this.#queue.filter((append) => append.deadline > now);
+    for (const append of late) owner.finish(append, lateOutcome(append));
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== null;
+  }
+
+  /** Resolves when nothing is queued or in flight. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  /** Ends the connection; what was queued is refused, what was in flight ends in doubt. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#options.writer.close();
+    await this.idle();
+  }
+
+  async #run(): Promise<void> {
+    // All frames that the sockets have delivered by now join the first batch; nothing else waits for it.
+    await nextTurn();
+    while (this.#queue.length > 0) {
+      this.#batch = this.#queue.splice(0, planBatch(this.#queue, this.#options.limits));
+      const goAround = this.#options.locks === 'around';
+      await this.#write(this.#batch, { goAround, collisions: 0 });
+      this.#batch = [];
+    }
+    this.#running = null;
+  }
+
+  /** Brings a batch to its end: every append is finished, or handed over, when this resolves. */
+  async #write(batch: readonly PendingAppend[], attempts: Attempts): Promise<void> {
+    if (!this.isConnected) await this.#options.writer.recover();
+    // From here to the attempt nothing waits: who is told "overloaded" meanwhile must not be stored after all.
+    const open = this.#dropSettled(this.#handOver(batch));
+    if (open.length === 0) return;
+    if (this.#closed) {
+      this.#finishAll(open, lateOutcome);
+      return;
+    }
+    try {
+      await this.#attempt(open, attempts);
+    } catch (error) {
+      await this.#afterFailure(open, attempts, error);
+    }
+  }
+
+  async #attempt(batch: readonly PendingAppend[], { goAround }: Attempts): Promise<void> {
+    const { writer } = this.#options;
+    const drafts = batch.map((append) => append.draft);
+    const resubmitted = batch.some((append) => append.inDoubt);
+    for (const append of batch) append.inFlight = true;
+    try {
+      if (!goAround) {
+        await this.#conclude(batch, await writer.append(drafts, resubmitted));
+        return;
+      }
+      const { verdicts, busySessions } = await writer.appendFree(drafts, resubmitted);
+      const isBusy = (append: PendingAppend) => busySessions.has(append.draft.sessionId);
+      await this.#conclude(
+        batch.filter((append) => !isBusy(append)),
+        verdicts,
+      );
+      await this.#setAside(batch.filter(isBusy));
+    } finally {
+      for (const append of batch) append.inFlight = false;
+    }
+  }
+
+  /** Tells the senders first, then everybody else. */
+  async #conclude(batch: readonly PendingAppend[], verdicts: readonly Verdict[]): Promise<void> {
+    const { owner, failpoints } = this.#options;
+    if (failpoints.isSet('after_commit_before_ack')) await failpoints.reach('after_commit_before_ack');
+    const messages: StoredMessage[] = [];
+    for (const [index, append] of batch.entries()) {
+      const outcome = toOutcome(append.draft, verdicts[index]!);
+      if (outcome.kind === 'stored') messages.push(outcome.message);
+      owner.finish(append, outcome);
+    }
+    if (messages.length > 0) owner.committed(messages);
+  }
+
+  /** Appends whose sessions somebody else holds. */
+  async #setAside(busy: readonly PendingAppend[]): Promise<void> {
+    if (busy.length === 0) return;
+    for (const append of busy) append.inFlight = false;
+    if (this.#options.locks === 'wait') {
+      this.#options.owner.detour(busy);
+      return;
+    }
+    this.#queue.unshift(...busy);
+    await sleep(lockPollMs);
+  }
+
+  async #afterFailure(batch: readonly PendingAppend[], attempts: Attempts, error: unknown): Promise<void> {
+    const failure = classifyFailure(error);
+    const step = decideNextStep(failure, batch.length, attempts.collisions);
+    this.#options.log.warn({ err: error, failure, step, drafts: batch.length }, 'append attempt failed');
+    switch (step) {
+      case 'rerun':
+        return this.#write(batch, { ...attempts, collisions: attempts.collisions + 1 });
+      case 'go_around':
+        return this.#write(batch, { ...attempts, goAround: true });
+      case 'split':
+        await this.#write(batch.slice(0, batch.length / 2), attempts);
+        return this.#write(batch.slice(batch.length / 2), attempts);
+      case 'reject':
+        this.#finishAll(batch, () => ({ kind: 'invalid', detail: messageOf(error) }));
+        return;
+      case 'shed':
+        this.#finishAll(batch, lateOutcome);
+        return;
+      case 'give_up':
+        this.#finishAll(batch, (append) => ({ kind: append.inDoubt ? 'outcome_unknown' : 'failed' }));
+        return;
+      case 'recover':
+        for (const append of batch) append.inDoubt = true;
+        await this.#options.writer.recover();
+        return this.#write(batch, attempts);
+      default:
+        return unreachable(step);
+    }
+  }
+
+  /** Whoever was told at the deadline is not tried again. */
+  #dropSettled(batch: readonly PendingAppend[]): readonly PendingAppend[] {
+    if (!batch.some(isSettled)) return batch;
+    this.#finishAll(batch.filter(isSettled), lateOutcome);
+    return batch.filter((append) => !append.isSettled);
+  }
+
+  /** Of a batch that was split, the first part may be on the detour already: the rest goes after it. */
+  #handOver(batch: readonly PendingAppend[]): readonly PendingAppend[] {
+    const { owner, locks } = this.#options;
+    if (locks === 'around' || !batch.some(owner.isDetoured, owner)) return batch;
+    owner.detour(batch.filter(owner.isDetoured, owner));
+    return batch.filter((append) => !owner.isDetoured(append));
+  }
+
+  #finishAll(batch: readonly PendingAppend[], outcomeOf: (append: PendingAppend) => Outcome): void {
+    for (const append of batch) this.#options.owner.finish(append, outcomeOf(append));
+  }
+}
+
+/** What can be said of an append whose time is up: only one that surely was not stored is refused. */
+export function lateOutcome(append: PendingAppend): Outcome {
+  return { kind: append.inFlight || append.inDoubt ? 'outcome_unknown' : 'overloaded' };
+}
+
+function isSettled(append: PendingAppend): boolean {
+  return append.isSettled;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,39 @@
+import type { IdentifiedDraft, OnOutcome, Outcome } from './draft.ts';
+
+/**
+ * A draft on its way: it is in one lane's queue or batch, or follows another with the same client_id. Its
+ * sender is told exactly once: by the verdict, by the deadline, or by a refusal.
+ */
+export class PendingAppend {
+  readonly draft: IdentifiedDraft;
+  /** Size of its content and metadata in UTF-16 units: what queues and batches count. */
+  readonly size: number;
+  /** By `performance.now()`. */
+  readonly deadline: number;
+  /** Sent to Postgres in an attempt that has not ended. */
+  inFlight = false;
+  /** An attempt with this draft ended without telling what became of it. */
+  inDoubt = false;
+  /** Later drafts of the same session, sender and client_id: they wait for this one's outcome. */
+  followers: PendingAppend[] | null = null;
+  #onOutcome: OnOutcome | null;
+
+  constructor(draft: IdentifiedDraft, deadline: number, onOutcome: OnOutcome) {
+    this.draft = draft;
+    this.size = draft.contentJson.length + draft.metadataJson.length;
+    this.deadline = deadline;
+    this.#onOutcome = onOutcome;
+  }
+
+  /** Whether the sender has been told. */
+  get isSettled(): boolean {
+    return this.#onOutcome === null;
+  }
+
+  /** Tells the sender, the first time that it is called. */
+  settle(outcome: Outcome): void {
+    const onOutcome = this.#onOutcome;
+    this.#onOutcome = null;
+    onOutcome?.(outcome);
+  }
+}

@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { Failpoints } from '../../lib/failpoints.ts';
+import type { Log } from '../../lib/log.ts';
+import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
+import type { AppendHook } from './append-hook.ts';
+import { appendBatch, appendFreeSessions, type PartialAppend, type Verdict } from './append-transaction.ts';
+import type { IdentifiedDraft } from './draft.ts';
+import { type WriterTimeouts, writerSettings } from './writer-settings.ts';
+
+export interface WriterOptions {
+  readonly target: ConnectionTarget;
+  readonly timeouts: WriterTimeouts;
+  readonly hook: AppendHook;
+  readonly failpoints: Failpoints;
+  readonly log: Log;
+}
+
+/** A server process of Postgres: its pid may be used again, its start time not. */
+interface Backend {
+  readonly pid: number;
+  readonly startedAt: string;
+}
+
+/** Beyond the statement timeout nothing should take this long: what Postgres has not answered by then is lost. */
+const answerGraceMs = 1_000;
+/** Between attempts to connect: short enough that a restart of Postgres costs little more than itself. */
+const reconnectDelaysMs = [20, 50, 100, 200, 500, 1_000];
+/** How often a terminated backend is looked for. */
+const terminationPollMs = 20;
+
+/**
+ * One connection that appends, one batch at a time. It owns its Postgres client; a lane calls it.
+ *
+ * After an attempt of unknown outcome the caller must `recover` before the next: only when the old backend is
+ * gone can it no longer commit, and only then do the message ids tell what it did.
+ */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #abort = new AbortController();
+  #client: Client | null = null;
+  /** The backend of the last connection: to be terminated before another one appends. */
+  #backend: Backend | null = null;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** Whether an append could be tried now. */
+  get isConnected(): boolean {
+    return this.#client !== null;
+  }
+
+  /** Connects, trying until it succeeds or the writer is closed. */
+  async recover(): Promise<void> {
+    this.#disconnect();
+    for (let attempt = 0; !this.#abort.signal.aborted; attempt++) {
+      try {
+        await this.#connect();
+        return;
+      } catch (error) {
+        this.#disconnect();
+        this.#options.log.warn({ err: error, attempt }, 'append connection failed, trying again');
+        const delayMs = reconnectDelaysMs[Math.min(attempt, reconnectDelaysMs.length - 1)];
+        await sleep(delayMs, undefined, { signal: this.#abort.signal }).catch(() => {});
+      }
+    }
+  }
+
+  /** Appends all drafts, waiting for locks as long as the lock timeout allows. */
+  append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
+    return this.#answerInTime((client) => appendBatch(client, drafts, { ...this.#options, resubmitted }));
+  }
+
+  /** Appends the drafts of sessions that nobody else holds. */
+  appendFree<D extends IdentifiedDraft>(
+    drafts: readonly D[],
+    resubmitted: boolean,
+  ): Promise<PartialAppend<D>> {
+    return this.#answerInTime((client) =>
+      appendFreeSessions(client, drafts, { ...this.#options, resubmitted }),
+    );
+  }
+
+  /** Ends the connection. An append in flight ends as unknown. */
+  async close(): Promise<void> {
+    this.#abort.abort();
+    const client = this.#client;
+    this.#client = null;
+    if (client) await endClient(client);
+  }
+
+  async #connect(): Promise<void> {
+    const { target, timeouts, log } = this.#options;
+    const client = new Client({ ...toClientConfig(target, 'fleetlm-append'), pipeline: true });
+    // Without a listener the loss of an idle connection would end the process.
+    client.on('error', (error) => {
+      log.warn({ err: error }, 'append connection lost');
+      if (this.#client === client) this.#client = null;
+    });
+    try {
+      await client.connect();
+      await client.query(writerSettings(timeouts));
+      if (this.#backend) await terminate(client, this.#backend, this.#abort.signal);
+      this.#backend = await readBackend(client);
+    } catch (error) {
+      destroyClient(client);
+      throw error;
+    }
+    this.#client = client;
+  }
+
+  async #answerInTime<T>(run: (client: Client) => Promise<T>): Promise<T> {
+    const client = this.#client;
+    if (client === null) throw new Error('the append connection is not there');
+    const timer = setTimeout(
+      () => destroyClient(client),
+      this.#options.timeouts.statementTimeoutMs + answerGraceMs,
+    );
+    try {
+      return await run(client);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #disconnect(): void {
+    if (this.#client) destroyClient(this.#client);
+    this.#client = null;
+  }
+}
+
+async function readBackend(client: Client): Promise<Backend> {
+  const { rows } = await client.query<{ pid: number; started_at: string }>(
+    'select pid, backend_start::text as started_at from pg_stat_activity where pid = pg_backend_pid()',
+  );
+  return { pid: rows[0]!.pid, startedAt: rows[0]!.started_at };
+}
+
+/** Ends another backend and waits until it is gone: from then on it can commit nothing. */
+async function terminate(client: Client, backend: Backend, signal: AbortSignal): Promise<void> {
+  const identity = [backend.pid, backend.startedAt];
+  for (;;) {
+    signal.throwIfAborted();
+    const { rowCount } = await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start::text = $2',
+      identity,
+    );
+    if (rowCount === 0) return;
+    await sleep(terminationPollMs, undefined, { signal });
+  }
+}
+
+/** Cuts the connection: queries in flight fail at once, whatever the network does. */
+function destroyClient(client: Client): void {
+  client.connection.stream.destroy();
+}
+
+async function endClient(client: Client): Promise<void> {
+  const deadline = AbortSignal.timeout(1_000);
+  deadline.addEventListener('abort', () => destroyClient(client));
+  await client.end().catch(() => {});
+}

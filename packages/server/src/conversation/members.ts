@@ -1,0 +1,116 @@
+import type { Member, ParticipantId, SessionId } from '@fleetlm/protocol';
+import { type Kysely, sql, type Transaction } from 'kysely';
+import type { Database } from '../storage/schema.ts';
+import { lockSession } from './sessions.ts';
+
+export type MembershipOutcome = 'done' | 'unchanged' | 'not_a_group' | 'too_many';
+
+/** Current members, in the order of their joining. */
+export async function listMembers(db: Kysely<Database>, sessionId: SessionId): Promise<Member[]> {
+  return db
+    .selectFrom('session_members')
+    .select(['participant_id', 'role', 'wake', 'last_read_seq', 'joined_at'])
+    .where('session_id', '=', sessionId)
+    .where('left_at', 'is', null)
+    .orderBy('joined_at')
+    .orderBy('participant_id')
+    .execute();
+}
+
+/**
+ * Makes a participant a member of a group, again if it left. It starts with everything read: what was said
+ * before is history, not news.
+ */
+export async function addMember(
+  db: Kysely<Database>,
+  sessionId: SessionId,
+  participantId: ParticipantId,
+  { wake, maxMembers }: { wake: Member['wake'] | undefined; maxMembers: number },
+): Promise<MembershipOutcome> {
+  return db.transaction().execute(async (transaction) => {
+    const session = await lockSession(transaction, sessionId);
+    if (session.kind !== 'group') return 'not_a_group';
+    const members = await listMembers(transaction, sessionId);
+    const present = members.find((member) => member.participant_id === participantId);
+    if (present && (wake === undefined || wake === present.wake)) return 'unchanged';
+    if (!present && members.length >= maxMembers) return 'too_many';
+    if (present) await setWake(transaction, sessionId, participantId, wake!);
+    else await join(transaction, sessionId, participantId, { lastSeq: session.last_seq, wake });
+    await bumpVersion(transaction, sessionId);
+    return 'done';
+  });
+}
+
+/** Ends a participant's membership of a group; its messages stay. */
+export async function removeMember(
+  db: Kysely<Database>,
+  sessionId: SessionId,
+  participantId: ParticipantId,
+): Promise<MembershipOutcome> {
+  return db.transaction().execute(async (transaction) => {
+    const session = await lockSession(transaction, sessionId);
+    if (session.kind !== 'group') return 'not_a_group';
+    const { numUpdatedRows } = await transaction
+      .updateTable('session_members')
+      .set({ left_at: sql<string>`now()`, listed: false })
+      .where('session_id', '=', sessionId)
+      .where('participant_id', '=', participantId)
+      .where('left_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    if (numUpdatedRows === 0n) return 'unchanged';
+    await bumpVersion(transaction, sessionId);
+    return 'done';
+  });
+}
+
+async function join(
+  transaction: Transaction<Database>,
+  sessionId: SessionId,
+  participantId: ParticipantId,
+  { lastSeq, wake }: { lastSeq: number; wake: Member['wake'] | undefined },
+): Promise<void> {
+  const chosen = wake === undefined ? {} : { wake };
+  await transaction
+    .insertInto('session_members')
+    .values({
+      session_id: sessionId,
+      participant_id: participantId,
+      role: 'member',
+      last_read_seq: lastSeq,
+      ...chosen,
+    })
+    .onConflict((conflict) =>
+      conflict.columns(['session_id', 'participant_id']).doUpdateSet((row) => ({
+        ...chosen,
+        last_read_seq: lastSeq,
+        own_sent_through_read: row.ref('session_members.own_sent'),
+        left_at: null,
+        listed: true,
+        activity_at: sql<string>`now()`,
+        joined_at: sql<string>`now()`,
+      })),
+    )
+    .execute();
+}
+
+async function setWake(
+  transaction: Transaction<Database>,
+  sessionId: SessionId,
+  participantId: ParticipantId,
+  wake: Member['wake'],
+): Promise<void> {
+  await transaction
+    .updateTable('session_members')
+    .set({ wake })
+    .where('session_id', '=', sessionId)
+    .where('participant_id', '=', participantId)
+    .execute();
+}
+
+async function bumpVersion(transaction: Transaction<Database>, sessionId: SessionId): Promise<void> {
+  await transaction
+    .updateTable('chat_sessions')
+    .set((row) => ({ version: row('version', '+', 1), updated_at: sql<string>`now()` }))
+    .where('id', '=', sessionId)
+    .execute();
+}

@@ -1,0 +1,46 @@
+import type { Participant, ParticipantId } from '@fleetlm/protocol';
+import type { Kysely } from 'kysely';
+import { LRUCache } from 'lru-cache';
+import type { Database } from '../storage/schema.ts';
+import { findParticipant } from './participants.ts';
+
+/** What every call needs to know of a participant. */
+export type Identity = Pick<Participant, 'kind' | 'status'>;
+
+/** A participant, or that there is none. */
+interface Entry {
+  readonly identity: Identity | null;
+}
+
+/** Participants that are remembered: those who are busy now, at some hundred bytes each. */
+const maxEntries = 20_000;
+/** Another node may have changed a participant: this is how long it can go unnoticed. */
+const maxAgeMs = 5_000;
+
+/** Who is an agent, and who is disabled: asked at every call, changed almost never. */
+export class ParticipantDirectory {
+  readonly #cache: LRUCache<ParticipantId, Entry>;
+
+  constructor(db: Kysely<Database>) {
+    this.#cache = new LRUCache<ParticipantId, Entry>({
+      max: maxEntries,
+      ttl: maxAgeMs,
+      fetchMethod: async (id: ParticipantId) => ({ identity: (await findParticipant(db, id)) ?? null }),
+    });
+  }
+
+  /** A participant's identity; null when there is no such participant. */
+  async find(id: ParticipantId): Promise<Identity | null> {
+    return (await this.#cache.fetch(id))?.identity ?? null;
+  }
+
+  /** As `find`, without waiting: undefined when it is not known here. */
+  peek(id: ParticipantId): Identity | null | undefined {
+    return this.#cache.get(id)?.identity;
+  }
+
+  /** A participant was changed on this node. */
+  forget(id: ParticipantId): void {
+    this.#cache.delete(id);
+  }
+}

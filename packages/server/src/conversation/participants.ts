@@ -1,0 +1,73 @@
+import type { JsonObject, Participant, ParticipantId, ParticipantKind } from '@fleetlm/protocol';
+import { type Kysely, sql } from 'kysely';
+import type { Database } from '../storage/schema.ts';
+
+/** Fields of an upsert; one that is not given keeps its value, or gets its default. */
+export interface ParticipantChange {
+  readonly kind?: ParticipantKind | undefined;
+  readonly display_name?: string | null | undefined;
+  readonly status?: Participant['status'] | undefined;
+  readonly metadata?: JsonObject | undefined;
+}
+
+export interface ParticipantFilter {
+  readonly kind?: ParticipantKind | undefined;
+  readonly status?: Participant['status'] | undefined;
+  /** No other than this one. */
+  readonly only?: ParticipantId | undefined;
+  /** Participants after this id. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+}
+
+/** Makes a participant, or changes the given fields of the one that is there. */
+export async function upsertParticipant(
+  db: Kysely<Database>,
+  id: ParticipantId,
+  change: ParticipantChange,
+): Promise<Participant> {
+  const metadata = change.metadata === undefined ? undefined : JSON.stringify(change.metadata);
+  const given = Object.entries({ ...change, metadata }).filter(([, value]) => value !== undefined);
+  return db
+    .insertInto('participants')
+    .values({ id, kind: inferKind(id), ...Object.fromEntries(given) })
+    .onConflict((conflict) =>
+      conflict.column('id').doUpdateSet({ ...Object.fromEntries(given), updated_at: sql<string>`now()` }),
+    )
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+export async function findParticipant(
+  db: Kysely<Database>,
+  id: ParticipantId,
+): Promise<Participant | undefined> {
+  return db.selectFrom('participants').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+/** Those of `ids` that exist. */
+export async function findParticipants(
+  db: Kysely<Database>,
+  ids: readonly ParticipantId[],
+): Promise<Participant[]> {
+  return db.selectFrom('participants').selectAll().where('id', 'in', ids).execute();
+}
+
+/** Participants by id, ascending. */
+export async function listParticipants(
+  db: Kysely<Database>,
+  filter: ParticipantFilter,
+): Promise<Participant[]> {
+  let query = db.selectFrom('participants').selectAll().orderBy('id').limit(filter.limit);
+  if (filter.kind !== undefined) query = query.where('kind', '=', filter.kind);
+  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
+  if (filter.only !== undefined) query = query.where('id', '=', filter.only);
+  if (filter.after !== undefined) query = query.where('id', '>', filter.after as ParticipantId);
+  return query.execute();
+}
+
+/** By convention the id says it: `agent:…`, `system:…`; everybody else is a user. */
+function inferKind(id: ParticipantId): ParticipantKind {
+  if (id.startsWith('agent:')) return 'agent';
+  return id.startsWith('system:') ? 'system' : 'user';
+}

@@ -1,0 +1,198 @@
+import {
+  type MessageId,
+  type ParticipantId,
+  type Session,
+  type SessionId,
+  wireError,
+} from '@fleetlm/protocol';
+import type { Principal } from '../auth/principal.ts';
+import type { Appender } from '../conversation/append/appender.ts';
+import { findSeq, type HistoryRange, readHistory } from '../conversation/history.ts';
+import type { Identity, ParticipantDirectory } from '../conversation/participant-directory.ts';
+import { markRead, type ReadCursor } from '../conversation/read-cursor.ts';
+import type { StoredMessage } from '../conversation/stored-message.ts';
+import type { Log } from '../lib/log.ts';
+import { fail, ok, type Result } from '../lib/result.ts';
+import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
+import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
+import type { Db } from '../storage/database.ts';
+import { actsAs, seeSession } from './access.ts';
+import {
+  type Appended,
+  type AppendRequest,
+  type MessageLimits,
+  resolveSender,
+  toAppendResult,
+  toDraft,
+} from './append-request.ts';
+import { invalidField } from './invalid-field.ts';
+
+export interface MessageCallsOptions {
+  readonly db: Db;
+  readonly appender: Appender;
+  readonly directory: ParticipantDirectory;
+  readonly sessions: SessionSupervisor;
+  readonly limits: MessageLimits;
+  readonly log: Log;
+}
+
+export interface HistoryQuery extends HistoryRange {
+  /** Instead of `afterSeq`, as the original server had it. */
+  readonly afterId?: MessageId | undefined;
+}
+
+/** A page of messages, ascending, and what lies beyond it. */
+export interface HistoryPage {
+  readonly messages: readonly StoredMessage[];
+  readonly hasMoreBefore: boolean;
+  readonly hasMoreAfter: boolean;
+  readonly lastSeq: number;
+}
+
+/** A session that is being read: the first page, and the feed that goes on from it once it is started. */
+export interface JoinedSession {
+  readonly session: Session;
+  readonly messages: readonly StoredMessage[];
+  readonly lastSeq: number;
+  /** Where the feed starts. */
+  readonly cursor: number;
+  readonly feed: SessionFeed;
+}
+
+/** Which message was read: by id or seq; the newest when neither is given. */
+export interface ReadRequest {
+  readonly participantId: ParticipantId;
+  readonly messageId?: MessageId | undefined;
+  readonly seq?: number | undefined;
+}
+
+/** What callers do with the messages of a session: append, read, follow, mark read. */
+export class MessageCalls {
+  readonly #options: MessageCallsOptions;
+
+  constructor(options: MessageCallsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Stores a message. `done` is called once: synchronously if the call is refused at once, else as soon as the
+   * message is committed and before anybody else hears of it.
+   */
+  append(principal: Principal, request: AppendRequest, done: (result: Result<Appended>) => void): void {
+    const sender = resolveSender(principal, request);
+    if (!sender.ok) {
+      done(sender);
+      return;
+    }
+    const { directory } = this.#options;
+    const identity = directory.peek(sender.value);
+    if (identity !== undefined) {
+      this.#appendAs(principal, request, sender.value, identity, done);
+      return;
+    }
+    directory.find(sender.value).then(
+      (found) => this.#appendAs(principal, request, sender.value, found, done),
+      (error: unknown) => {
+        this.#options.log.error({ err: error }, 'looking up a sender failed');
+        done(fail(wireError('internal_error')));
+      },
+    );
+  }
+
+  async history(
+    principal: Principal,
+    sessionId: SessionId | null,
+    { afterId, ...range }: HistoryQuery,
+  ): Promise<Result<HistoryPage>> {
+    const { db, sessions } = this.#options;
+    const seen = await seeSession(db, principal, sessionId);
+    if (!seen.ok) return seen;
+    const { id, last_seq: lastSeq } = seen.value;
+    const afterSeq = afterId === undefined ? range.afterSeq : await findSeq(db, id, afterId);
+    if (afterSeq === null) return fail(invalidField('after_id', 'is not a message of this session'));
+    const wanted = { ...range, afterSeq };
+    const server = sessions.find(id);
+    const messages = await (server ? server.read(wanted, lastSeq) : readHistory(db, id, wanted));
+    return ok(toHistoryPage(messages, wanted, lastSeq));
+  }
+
+  /** Opens a session for reading: the page after `lastSeq`, or the newest, and a feed for what follows. */
+  async join(
+    principal: Principal,
+    sessionId: SessionId | null,
+    { lastSeq, limit }: { lastSeq: number | null; limit: number },
+    reader: FeedReader,
+  ): Promise<Result<JoinedSession>> {
+    const { db, sessions } = this.#options;
+    const seen = await seeSession(db, principal, sessionId);
+    if (!seen.ok) return seen;
+    const session = seen.value;
+    const server = await sessions.use(session.id);
+    const feed = server.attach(reader);
+    try {
+      server.reached(session.last_seq);
+      const head = Math.max(session.last_seq, server.lastSeq);
+      const range = lastSeq === null ? { limit } : { afterSeq: Math.min(lastSeq, head), limit };
+      const messages = await server.read(range, head);
+      const cursor = messages.at(-1)?.seq ?? head;
+      return ok({ session, messages, lastSeq: Math.max(head, server.lastSeq), cursor, feed });
+    } catch (error) {
+      feed.end();
+      throw error;
+    }
+  }
+
+  async markRead(
+    principal: Principal,
+    sessionId: SessionId | null,
+    request: ReadRequest,
+  ): Promise<Result<ReadCursor>> {
+    const { db } = this.#options;
+    const seen = await seeSession(db, principal, sessionId);
+    if (!seen.ok) return seen;
+    const { participantId, messageId } = request;
+    if (!actsAs(principal, participantId)) {
+      return fail(wireError('forbidden', 'participant_id is somebody else: mark as read for yourself'));
+    }
+    const seq = messageId === undefined ? (request.seq ?? null) : await findSeq(db, seen.value.id, messageId);
+    if (messageId !== undefined && seq === null) {
+      return fail(invalidField('message_id', 'is not a message of this session'));
+    }
+    const cursor = await markRead(db, seen.value.id, participantId, seq);
+    return cursor ? ok(cursor) : fail(wireError('not_a_member'));
+  }
+
+  #appendAs(
+    principal: Principal,
+    request: AppendRequest,
+    senderId: ParticipantId,
+    sender: Identity | null,
+    done: (result: Result<Appended>) => void,
+  ): void {
+    if (sender?.status === 'disabled') {
+      done(fail(wireError('participant_disabled')));
+      return;
+    }
+    const draft = toDraft(request, senderId, sender, this.#options.limits);
+    if (!draft.ok) {
+      done(draft);
+      return;
+    }
+    this.#options.appender.append(draft.value, (outcome) => done(toAppendResult(principal, outcome)));
+  }
+}
+
+function toHistoryPage(
+  messages: readonly StoredMessage[],
+  { afterSeq, beforeSeq }: HistoryRange,
+  lastSeq: number,
+): HistoryPage {
+  const first = messages[0]?.seq ?? Math.min(afterSeq ?? beforeSeq ?? 0, lastSeq) + 1;
+  const last = messages.at(-1)?.seq ?? first - 1;
+  return {
+    messages,
+    hasMoreBefore: first > 1,
+    hasMoreAfter: last < lastSeq,
+    lastSeq: Math.max(last, lastSeq),
+  };
+}

@@ -1,0 +1,98 @@
+import type { StoredMessage } from '../conversation/stored-message.ts';
+import type { Broadcast } from '../pubsub/broadcast.ts';
+import type { Subscriber } from '../pubsub/pubsub.ts';
+
+/** Who reads a session through a feed: a channel. */
+export interface FeedReader {
+  /** A message that this reader alone missed. */
+  push(message: StoredMessage): void;
+  /** An event that all readers get. */
+  deliver(broadcast: Broadcast): void;
+  /** Resolves when the reader has little left to take; rejects when it is gone. */
+  drained(): Promise<void>;
+  /** The feed has ended by a fault: the reader should come back. */
+  failed(error: unknown): void;
+}
+
+/** Where a feed's messages come from. */
+export interface FeedSource {
+  /** The newest seq that may be shown. */
+  readonly lastSeq: number;
+  /** Messages after a cursor up to `lastSeq`, at least one if there is one. */
+  readAfter(cursor: number): StoredMessage[] | Promise<StoredMessage[]>;
+  release(feed: SessionFeed): void;
+}
+
+/**
+ * One reader's way through a session: from its cursor to the end, then live; each message once, in order.
+ *
+ * States: `waiting` (the join is not answered yet) → `catching-up` → `live` → `ended`. While it catches up it
+ * keeps no broadcasts: what it misses of them is in the log, and it reads on until its cursor meets the newest
+ * seq. Nothing runs between that look and going live, so there is neither a hole nor a repeat, and a slow
+ * reader costs a page of memory, not a growing buffer.
+ */
+export class SessionFeed implements Subscriber {
+  readonly #source: FeedSource;
+  readonly #reader: FeedReader;
+  #cursor = 0;
+  #state: 'waiting' | 'catching-up' | 'live' | 'ended' = 'waiting';
+
+  constructor(source: FeedSource, reader: FeedReader) {
+    this.#source = source;
+    this.#reader = reader;
+  }
+
+  /** Begins after `cursor`: everything up to it was shown by other means. */
+  start(cursor: number): void {
+    if (this.#state !== 'waiting') return;
+    this.#cursor = cursor;
+    void this.#catchUp();
+  }
+
+  deliver(broadcast: Broadcast): void {
+    if (this.#state !== 'live') return;
+    if (broadcast.seq > 0) {
+      if (broadcast.seq <= this.#cursor) return;
+      this.#cursor = broadcast.seq;
+    }
+    this.#reader.deliver(broadcast);
+  }
+
+  /** The reader leaves. */
+  end(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#source.release(this);
+  }
+
+  /** The session's actor is gone. */
+  fail(error: unknown): void {
+    if (this.#state === 'ended') return;
+    this.end();
+    this.#reader.failed(error);
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#state = 'catching-up';
+    try {
+      while (this.#isCatchingUp && this.#cursor < this.#source.lastSeq) {
+        await this.#reader.drained();
+        this.#show(await this.#source.readAfter(this.#cursor));
+      }
+      if (this.#isCatchingUp) this.#state = 'live';
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #show(page: readonly StoredMessage[]): void {
+    if (!this.#isCatchingUp) return;
+    if (page[0]?.seq !== this.#cursor + 1) throw new Error(`the log has nothing after seq ${this.#cursor}`);
+    for (const message of page) this.#reader.push(message);
+    this.#cursor = page.at(-1)!.seq;
+  }
+
+  get #isCatchingUp(): boolean {
+    return this.#state === 'catching-up';
+  }
+}

@@ -1,0 +1,146 @@
+import { maxPageSize, type SessionId, sessionTopic } from '@fleetlm/protocol';
+import { type HistoryRange, readHistory, trimPage } from '../conversation/history.ts';
+import type { StoredMessage } from '../conversation/stored-message.ts';
+import { Broadcast } from '../pubsub/broadcast.ts';
+import type { PubSub } from '../pubsub/pubsub.ts';
+import type { Actor } from '../runtime/actor.ts';
+import { Mailbox } from '../runtime/mailbox.ts';
+import type { Db } from '../storage/database.ts';
+import { HotTail, maxTailMessages } from './hot-tail.ts';
+import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
+
+export interface SessionServerOptions {
+  readonly db: Db;
+  readonly pubsub: PubSub;
+  /** Reports a failure from which it does not recover by itself. */
+  readonly crash: (error: unknown) => void;
+}
+
+/** Batches that wait while the tail is loaded or repaired; what does not fit is read from the log instead. */
+const mailboxCapacity = 1_000;
+
+/**
+ * The actor of one session with readers on this node. It owns the hot tail and the feeds, and broadcasts each
+ * committed message once, in seq order: an old one is ignored, the next one applied, a hole is filled from
+ * Postgres first. It commits nothing and is never needed to commit.
+ */
+export class SessionServer implements Actor, FeedSource {
+  readonly #id: SessionId;
+  readonly #topic: string;
+  readonly #options: SessionServerOptions;
+  readonly #feeds = new Set<SessionFeed>();
+  readonly #mailbox: Mailbox<readonly StoredMessage[]>;
+  #tail = new HotTail();
+  /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
+  #knownSeq = 0;
+
+  constructor(id: SessionId, options: SessionServerOptions) {
+    this.#id = id;
+    this.#topic = sessionTopic(id);
+    this.#options = options;
+    this.#mailbox = new Mailbox({
+      capacity: mailboxCapacity,
+      receive: (messages) => this.#receive(messages),
+      onError: options.crash,
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.#feeds.size === 0;
+  }
+
+  /** The newest seq that its readers may be shown. */
+  get lastSeq(): number {
+    return this.#tail.lastSeq;
+  }
+
+  async start(): Promise<void> {
+    this.#tail = new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+    this.#mailbox.open();
+  }
+
+  stop(): void {
+    this.#mailbox.end();
+  }
+
+  crashed(error: unknown): void {
+    this.#mailbox.end();
+    for (const feed of [...this.#feeds]) feed.fail(error);
+  }
+
+  /** Messages of this session that were just committed, in seq order. */
+  committed(messages: readonly StoredMessage[]): void {
+    this.#knownSeq = Math.max(this.#knownSeq, messages.at(-1)!.seq);
+    // Refused when full: `#receive` sees by `#knownSeq` that something is missing.
+    this.#mailbox.post(messages);
+  }
+
+  /** The session has got to `seq`: what is missing of it is read from the log. */
+  reached(seq: number): void {
+    if (seq <= this.lastSeq) return;
+    this.#knownSeq = Math.max(this.#knownSeq, seq);
+    this.#mailbox.post([]);
+  }
+
+  /** A feed for a reader; it shows nothing before its `start`. */
+  attach(reader: FeedReader): SessionFeed {
+    const feed = new SessionFeed(this, reader);
+    this.#feeds.add(feed);
+    this.#options.pubsub.subscribe(this.#topic, feed);
+    return feed;
+  }
+
+  release(feed: SessionFeed): void {
+    this.#feeds.delete(feed);
+    this.#options.pubsub.unsubscribe(this.#topic, feed);
+  }
+
+  readAfter(cursor: number): StoredMessage[] | Promise<StoredMessage[]> {
+    return this.read({ afterSeq: cursor, limit: maxPageSize }, this.lastSeq);
+  }
+
+  /** A page of the log up to `head`, which is committed: from the tail if it gets there, else from Postgres. */
+  read(
+    { afterSeq, beforeSeq, limit }: HistoryRange,
+    head: number,
+  ): StoredMessage[] | Promise<StoredMessage[]> {
+    if (head <= this.lastSeq && beforeSeq === undefined) {
+      if (afterSeq === undefined) {
+        const newest = this.#tail.newest(limit);
+        if (newest) return trimPage(newest, 'keep newest');
+      } else {
+        const next = this.#tail.after(afterSeq, limit);
+        if (next) return trimPage(next, 'keep oldest');
+      }
+    }
+    const end = Math.max(head, this.lastSeq) + 1;
+    return readHistory(this.#options.db, this.#id, {
+      afterSeq,
+      beforeSeq: Math.min(beforeSeq ?? end, end),
+      limit,
+    });
+  }
+
+  #receive(messages: readonly StoredMessage[]): void | Promise<void> {
+    this.#apply(messages);
+    if (this.lastSeq < this.#knownSeq) return this.#fillHole();
+  }
+
+  async #fillHole(): Promise<void> {
+    while (this.lastSeq < this.#knownSeq) {
+      const page = await readHistory(this.#options.db, this.#id, {
+        afterSeq: this.lastSeq,
+        limit: maxPageSize,
+      });
+      if (page.length === 0) throw new Error(`the log ends at ${this.lastSeq}, before seq ${this.#knownSeq}`);
+      this.#apply(page);
+    }
+  }
+
+  #apply(messages: readonly StoredMessage[]): void {
+    for (const message of messages) {
+      if (this.#tail.apply(message) !== 'applied') continue;
+      this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'message', message.json, message.seq));
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import { Pool, type QueryResult } from 'pg';
+import type { Log } from '../lib/log.ts';
+import { type ConnectionTarget, rawJsonTypes, toClientConfig } from './connection.ts';
+import type { Database } from './schema.ts';
+
+/** A hand-written statement: prepared once per connection under its name. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface Db {
+  /** For ordinary queries. */
+  readonly kysely: Kysely<Database>;
+  /** A hand-written statement on any connection of the pool; JSON columns come as texts. */
+  query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]>;
+  close(): Promise<void>;
+}
+
+/** No query of a request takes this long unless something is stuck; then its caller should hear of it. */
+const statementTimeoutMs = 10_000;
+
+/** Opens the pool for everything but appends. Connections are made when they are needed. */
+export function openDatabase(target: ConnectionTarget, poolSize: number, log: Log): Db {
+  const pool = new Pool({
+    ...toClientConfig(target, 'fleetlm'),
+    max: poolSize,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+  });
+  // The pool replaces a lost idle connection; without a listener it would end the process.
+  pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'));
+  const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  return {
+    kysely,
+    query: async <Row extends object>(statement: Statement, values: readonly unknown[]) => {
+      const result: QueryResult<Row> = await pool.query({
+        ...statement,
+        values: [...values],
+        types: rawJsonTypes,
+      });
+      return result.rows;
+    },
+    close: () => kysely.destroy(),
+  };
+}
