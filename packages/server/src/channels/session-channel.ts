@@ -1,0 +1,153 @@
+import {
+  historyPayloadSchema,
+  type JsonObject,
+  joinPayloadSchema,
+  parseShape,
+  type SessionId,
+  sendPayloadSchema,
+  wireError,
+} from '@fleetlm/protocol';
+import type { Principal } from '../auth/principal.ts';
+import type { StoredMessage } from '../conversation/stored-message.ts';
+import type { Appended } from '../gateway/append-request.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import type { HistoryPage, JoinedSession } from '../gateway/message-calls.ts';
+import { fail, ok, type Result } from '../lib/result.ts';
+import type { Broadcast } from '../pubsub/broadcast.ts';
+import type { FeedReader } from '../sessions/session-feed.ts';
+import type { Channel, ChannelPort, Reply } from './channel.ts';
+
+export interface SessionChannelOptions {
+  readonly gateway: Gateway;
+  readonly principal: Principal;
+  /** Null: the topic names nothing that can be a session. */
+  readonly sessionId: SessionId | null;
+  readonly port: ChannelPort;
+}
+
+/**
+ * `session:<id>`: one client in one session. It follows the session by a feed from its join on. Many `send`s may
+ * be in flight, in order, since their lane keeps it; every other event is answered after them.
+ */
+export class SessionChannel implements Channel, FeedReader {
+  readonly #options: SessionChannelOptions;
+  #joined: JoinedSession | null = null;
+  #hasLeft = false;
+  /** Sends that are not answered yet, and who waits for the last of them. */
+  #sending = 0;
+  #allSent: PromiseWithResolvers<void> | null = null;
+
+  constructor(options: SessionChannelOptions) {
+    this.#options = options;
+  }
+
+  async join(payload: JsonObject): Promise<Result<string>> {
+    const parsed = parseShape(joinPayloadSchema, payload);
+    if (!parsed.ok) return fail(parsed.error);
+    const { gateway, principal, sessionId } = this.#options;
+    const { last_seq: lastSeq = null, limit } = parsed.value;
+    const result = await gateway.messages.join(principal, sessionId, { lastSeq, limit }, this);
+    if (!result.ok) return result;
+    this.#joined = result.value;
+    if (this.#hasLeft) result.value.feed.end();
+    return ok(encodeJoinReply(result.value));
+  }
+
+  joined(): void {
+    this.#joined?.feed.start(this.#joined.cursor);
+  }
+
+  handle(event: string, payload: JsonObject, reply: Reply): void | Promise<void> {
+    switch (event) {
+      case 'send':
+        return this.#send(payload, reply);
+      case 'history':
+        return this.#history(payload, reply);
+      default:
+        return this.#afterSends(() =>
+          reply.error(wireError('unknown_event', `there is no event "${event}"`)),
+        );
+    }
+  }
+
+  leave(): void {
+    this.#hasLeft = true;
+    this.#joined?.feed.end();
+  }
+
+  push(message: StoredMessage): void {
+    this.#options.port.push('message', message.json);
+  }
+
+  deliver(broadcast: Broadcast): void {
+    this.#options.port.deliver(broadcast);
+  }
+
+  drained(): Promise<void> {
+    return this.#options.port.drained();
+  }
+
+  failed(error: unknown): void {
+    this.#options.port.crash(error);
+  }
+
+  #send(payload: JsonObject, reply: Reply): void | Promise<void> {
+    const parsed = parseShape(sendPayloadSchema, payload);
+    if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
+    const { gateway, principal } = this.#options;
+    const { content: input, sender_id: senderId = null, client_id: clientId = null } = parsed.value;
+    const sessionId = this.#joined!.session.id;
+    this.#sending += 1;
+    gateway.messages.append(principal, { sessionId, senderId, clientId, input }, (result) => {
+      if (result.ok) reply.ok(encodeSendReply(result.value));
+      else reply.error(result.error);
+      this.#sendAnswered();
+    });
+  }
+
+  #history(payload: JsonObject, reply: Reply): void | Promise<void> {
+    const parsed = parseShape(historyPayloadSchema, payload);
+    if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
+    const { gateway, principal, sessionId } = this.#options;
+    const { after_seq: afterSeq, before_seq: beforeSeq, limit } = parsed.value;
+    const range = { afterSeq: afterSeq ?? undefined, beforeSeq: beforeSeq ?? undefined, limit };
+    return this.#afterSends(async () => {
+      const result = await gateway.messages.history(principal, sessionId, range);
+      if (result.ok) reply.ok(encodeHistoryReply(result.value));
+      else reply.error(result.error);
+    });
+  }
+
+  /** Runs when every send before it is answered. */
+  #afterSends(answer: () => void | Promise<void>): void | Promise<void> {
+    if (this.#sending === 0) return answer();
+    this.#allSent ??= Promise.withResolvers();
+    return this.#allSent.promise.then(answer);
+  }
+
+  #sendAnswered(): void {
+    this.#sending -= 1;
+    if (this.#sending > 0) return;
+    this.#allSent?.resolve();
+    this.#allSent = null;
+  }
+}
+
+function encodeJoinReply({ session, messages, lastSeq }: JoinedSession): string {
+  const sessionJson = JSON.stringify(session);
+  return `{"session_id":"${session.id}","session":${sessionJson},"messages":[${joinJson(messages)}],"last_seq":${lastSeq},"streams":[]}`;
+}
+
+function encodeSendReply({ message, deduplicated }: Appended): string {
+  const { id, seq, insertedAt, clientId } = message.fields;
+  const key = clientId === null ? '' : `,"client_id":${JSON.stringify(clientId)}`;
+  return `{"message":{"id":"${id}","seq":${seq},"inserted_at":"${insertedAt}"${key}},"deduplicated":${deduplicated}}`;
+}
+
+function encodeHistoryReply({ messages, hasMoreBefore, hasMoreAfter }: HistoryPage): string {
+  return `{"messages":[${joinJson(messages)}],"has_more_before":${hasMoreBefore},"has_more_after":${hasMoreAfter}}`;
+}
+
+function joinJson(messages: readonly StoredMessage[]): string {
+  return messages.map((message) => message.json).join(',');
+}

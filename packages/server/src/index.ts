@@ -1,0 +1,5 @@
+export { type Config, ConfigError, parseConfig } from './config/config.ts';
+export type { Log } from './lib/log.ts';
+export type { ConnectionTarget } from './storage/connection.ts';
+export { type EmbeddedPostgres, startEmbeddedPostgres } from './storage/embedded/embedded-postgres.ts';
+export { migrateDatabase } from './storage/migrate-database.ts';

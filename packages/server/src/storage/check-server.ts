@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, DatabaseError } from 'pg';
+import type { Log } from '../lib/log.ts';
+import { type ConnectionTarget, toClientConfig } from './connection.ts';
+
+/** The Postgres of `DATABASE_URL` cannot be used; the message says why and what to do. */
+export class StorageError extends Error {
+  override readonly name = 'StorageError';
+}
+
+/** A database often starts beside its application: it is waited for as long as people wait for a start. */
+const startupWaitMs = 15_000;
+const retryMs = 500;
+const oldestVersion = 140_000;
+
+/** Waits for Postgres to answer, and checks that it is one that FleetLM works with. */
+export async function checkServer(target: ConnectionTarget, log: Log): Promise<void> {
+  const deadline = performance.now() + startupWaitMs;
+  for (;;) {
+    try {
+      await checkVersion(target);
+      return;
+    } catch (error) {
+      const explained = explain(error);
+      if (explained) throw explained;
+      if (performance.now() > deadline) {
+        throw new StorageError(`Postgres at DATABASE_URL does not answer: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+      log.warn({ err: error }, 'Postgres does not answer yet, trying again');
+      await sleep(retryMs);
+    }
+  }
+}
+
+async function checkVersion(target: ConnectionTarget): Promise<void> {
+  const client = new Client(toClientConfig(target, 'fleetlm-start'));
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ server_version_num: string; server_version: string }>(
+      "select current_setting('server_version_num') as server_version_num, current_setting('server_version') as server_version",
+    );
+    const { server_version_num: number, server_version: version } = rows[0]!;
+    if (Number(number) < oldestVersion) {
+      throw new StorageError(`Postgres ${version} is too old: FleetLM needs 14 or newer`);
+    }
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** Errors that waiting does not mend. */
+function explain(error: unknown): StorageError | null {
+  if (error instanceof StorageError) return error;
+  if (!(error instanceof DatabaseError)) return null;
+  switch (error.code) {
+    case '3D000':
+      return new StorageError(`${error.message}: create it with \`npm run db:create\``, { cause: error });
+    case '28P01':
+    case '28000':
+      return new StorageError(`Postgres refuses the user of DATABASE_URL: ${error.message}`, {
+        cause: error,
+      });
+    default:
+      return null;
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

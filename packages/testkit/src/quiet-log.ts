@@ -1,0 +1,7 @@
+/** A log that keeps nothing. */
+export const quietLog = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+};
