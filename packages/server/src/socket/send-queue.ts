@@ -186,10 +186,11 @@ export class SendQueue {
     socket.uncork();
   }
 
-  readonly #written = (): void => {
+  readonly #written = (error?: Error | null): void => {
     this.#writesUnderWay -= 1;
+    // A broken socket takes nothing: its bytes are gone, but not drained. Its `close` event comes next.
+    if (error || this.#state !== 'open') return;
     this.#writesDone += 1;
-    if (this.#state !== 'open') return;
     if (this.#frames.length > 0 && !this.#isMarked) this.flush();
     if (this.waitingBytes === 0) this.#exemptBytes = 0;
     if (this.#waiters.length > 0 && this.waitingBytes <= lowMarkBytes) {

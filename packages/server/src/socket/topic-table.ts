@@ -116,7 +116,7 @@ export class TopicTable<Channel, Output> {
   /** The channel's join succeeded: its reply, the close owed to the join before it, then what was held. */
   accept(join: Join<Channel, Output>, responseJson: string): Effects<Channel, Output> {
     const slot = this.#slotOf(join);
-    if (slot === null) return none;
+    if (slot === null || join.phase !== 'joining') return none;
     if (join.held.length > this.#limits.maxPendingFrames) {
       return this.refuse(join, wireError('overloaded', 'Too much was pushed before the join was answered'));
     }
@@ -275,7 +275,7 @@ export class TopicTable<Channel, Output> {
 
   #failJoin(join: Join<Channel, Output>, answer: Effect<Channel, Output>): Effects<Channel, Output> {
     const slot = this.#slotOf(join);
-    if (slot === null) return none;
+    if (slot === null || join.phase !== 'joining') return none;
     const effects: Effect<Channel, Output>[] = [];
     this.#finish(slot, slot.join!, effects);
     effects.push(answer, ...closeOwedBy(join));
