@@ -1,0 +1,61 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
+
+/** SQLITE_BUSY: somebody else holds the lock. */
+const busy = 5;
+
+/**
+ * Makes this process the only FleetLM on a data directory, until disposed or until the process ends.
+ *
+ * The lock is the one SQLite takes on its database file (fcntl; LockFileEx on Windows): the kernel gives it back
+ * when the holder dies, however it dies. So there is no stale lock to take over, no race for one, and no pid that
+ * may meanwhile belong to somebody else. The database itself stays empty. The pid file beside it is only for the
+ * error message.
+ *
+ * The lock file is never removed: two processes could then each lock a file of that name.
+ * Nothing else in this process may open it: closing any descriptor of a file drops its fcntl locks.
+ */
+export async function lockDataDir(dataDir: string): Promise<AsyncDisposable> {
+  const pidFile = join(dataDir, 'fleetlm.pid');
+  const database = tryLock(dataDir, join(dataDir, 'fleetlm.lock'));
+  if (database === undefined) {
+    throw new EmbeddedPostgresError(
+      `The data directory ${dataDir} is in use by another FleetLM (${await describeHolder(pidFile)}). ` +
+        'Stop that one first, or give this one another data directory.',
+    );
+  }
+  await writeFile(pidFile, `${process.pid} ${hostname()}\n`);
+  return {
+    async [Symbol.asyncDispose]() {
+      await rm(pidFile, { force: true });
+      database.close();
+    },
+  };
+}
+
+function tryLock(dataDir: string, path: string): DatabaseSync | undefined {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { timeout: 0 });
+    database.exec('BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database?.close();
+    if (error instanceof Error && 'errcode' in error && error.errcode === busy) return undefined;
+    throw new EmbeddedPostgresError(
+      `Cannot lock ${path}: ${String(error)}. The directory ${dataDir} must be writable, its path shorter than ` +
+        '500 bytes, and its file system must support locks.',
+      { cause: error },
+    );
+  }
+}
+
+/** The holder writes its pid just after it took the lock, so for a moment there may be none to read. */
+async function describeHolder(pidFile: string): Promise<string> {
+  const [pid, host] = (await readFile(pidFile, 'utf8').catch(() => '')).trim().split(' ');
+  if (!pid) return 'pid unknown';
+  return host === hostname() ? `pid ${pid}` : `pid ${pid} on host ${host}`;
+}
