@@ -1,0 +1,197 @@
+/**
+ * The shapes of REST: what bodies and query strings may hold, and what replies hold. In a body, null counts as
+ * absent. A query string holds texts: numbers are read strictly.
+ */
+
+import { z } from 'zod';
+import type { ErrorCode } from './errors.ts';
+import { type ParticipantId, parseParticipantId } from './ids.ts';
+import { findJsonProblem, isJsonObject } from './json.ts';
+import {
+  clientIdSchema,
+  cursorSchema,
+  defaultPageSize,
+  draftSchema,
+  memberSchema,
+  messageIdSchema,
+  messageSchema,
+  pageSizeSchema,
+  participantIdSchema,
+  participantKinds,
+  participantSchema,
+  sessionKinds,
+  sessionSchema,
+  sessionStatuses,
+  storableObjectSchema,
+} from './shapes.ts';
+
+/** Longest display name, in UTF-16 units: it is shown beside each message, not read on its own. */
+export const maxDisplayNameLength = 256;
+
+const participantStatuses = ['active', 'disabled'] as const;
+const wakes = ['mention', 'always', 'never'] as const;
+
+/** `PUT /api/participants/:id`. A `display_name` of null takes the name away. */
+export const participantBodySchema = optionalBody(
+  {
+    kind: oneOf(participantKinds).optional(),
+    display_name: displayNameSchema().nullish(),
+    status: oneOf(participantStatuses).optional(),
+    metadata: storableObjectSchema.optional(),
+  },
+  ['display_name'],
+);
+
+/** `POST /api/sessions` without a kind. */
+export const directSessionBodySchema = body({
+  kind: z.undefined('must be "group", or left out for a direct session').optional(),
+  initiator_id: participantIdSchema,
+  peer_id: participantIdSchema,
+  metadata: storableObjectSchema.default({}),
+});
+
+/** `POST /api/sessions` of kind `group`. */
+export const groupSessionBodySchema = body({
+  kind: z.literal('group'),
+  initiator_id: participantIdSchema,
+  // One issue for the whole list: 100,000 bad ids must not become 100,000 texts.
+  member_ids: z.custom<readonly ParticipantId[]>(
+    (value) => Array.isArray(value) && value.every((id) => parseParticipantId(id) !== null),
+    'must be an array of participant ids',
+  ),
+  metadata: storableObjectSchema.default({}),
+});
+
+/** `PATCH /api/sessions/:id`. */
+export const sessionChangeBodySchema = body({
+  status: oneOf(sessionStatuses).optional(),
+  metadata: storableObjectSchema.optional(),
+});
+
+/** `PUT /api/sessions/:id/members/:participant_id`. */
+export const memberBodySchema = optionalBody({ wake: oneOf(wakes).optional() });
+
+/** `POST /api/sessions/:id/messages`. */
+export const appendBodySchema = body({
+  ...draftSchema.shape,
+  sender_id: participantIdSchema.optional(),
+  client_id: clientIdSchema.optional(),
+});
+
+/** `POST /api/sessions/:id/read`: up to a message, by id or seq; without either, to the end. */
+export const readBodySchema = optionalBody({
+  participant_id: participantIdSchema.optional(),
+  message_id: messageIdSchema.optional(),
+  seq: cursorSchema.optional(),
+}).refine(({ message_id, seq }) => message_id === undefined || seq === undefined, {
+  path: ['seq'],
+  message: 'must be left out when message_id is given',
+});
+
+const pageQuery = {
+  cursor: z.string('must be a next_cursor of an earlier page').optional(),
+  limit: queryInteger(pageSizeSchema.unwrap()).default(defaultPageSize),
+};
+
+/** `GET /api/participants`. */
+export const participantsQuerySchema = z.object({
+  kind: oneOf(participantKinds).optional(),
+  status: oneOf(participantStatuses).optional(),
+  ...pageQuery,
+});
+
+/** `GET /api/sessions`. */
+export const sessionsQuerySchema = z.object({
+  participant_id: participantIdSchema.optional(),
+  kind: oneOf(sessionKinds).optional(),
+  status: oneOf(sessionStatuses).optional(),
+  ...pageQuery,
+});
+
+/** `GET /api/sessions/:id/messages`. */
+export const historyQuerySchema = z
+  .object({
+    after_seq: queryInteger(cursorSchema).optional(),
+    before_seq: queryInteger(cursorSchema).optional(),
+    after_id: messageIdSchema.optional(),
+    limit: pageQuery.limit,
+  })
+  .refine(({ after_id, after_seq }) => after_id === undefined || after_seq === undefined, {
+    path: ['after_id'],
+    message: 'must be left out when after_seq is given',
+  });
+
+const nextCursorSchema = z.string().nullable();
+
+export const participantReplySchema = z.object({ participant: participantSchema });
+export const participantsReplySchema = z.object({
+  participants: z.array(participantSchema),
+  next_cursor: nextCursorSchema,
+});
+export const sessionReplySchema = z.object({ session: sessionSchema });
+export const sessionsReplySchema = z.object({
+  sessions: z.array(sessionSchema),
+  next_cursor: nextCursorSchema,
+});
+export const membersReplySchema = z.object({ members: z.array(memberSchema) });
+export const appendReplySchema = z.object({ message: messageSchema, deduplicated: z.boolean() });
+export const historyReplySchema = z.object({
+  messages: z.array(messageSchema),
+  has_more_before: z.boolean(),
+  has_more_after: z.boolean(),
+  last_seq: cursorSchema,
+});
+
+/** An error as `application/problem+json` (RFC 9457). */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.custom<ErrorCode>((value) => typeof value === 'string'),
+  detail: z.string(),
+  request_id: z.string(),
+  retryable: z.boolean(),
+  errors: z.record(z.string(), z.array(z.string())).optional(),
+});
+export type Problem = z.infer<typeof problemSchema>;
+
+/** A body that must be there. Fields of null are dropped, but for those whose value may be null. */
+function body<Shape extends z.ZodRawShape>(shape: Shape, nullable: readonly string[] = []) {
+  return z.preprocess((value) => dropNulls(value, nullable), z.object(shape, 'must be a JSON object'));
+}
+
+/** A body that may be left out: all its fields are optional. */
+function optionalBody<Shape extends z.ZodRawShape>(shape: Shape, nullable: readonly string[] = []) {
+  return z.preprocess(
+    (value) => (value === undefined ? {} : dropNulls(value, nullable)),
+    z.object(shape, 'must be a JSON object'),
+  );
+}
+
+function dropNulls(value: unknown, nullable: readonly string[]): unknown {
+  if (!isJsonObject(value)) return value;
+  // `fromEntries` defines own properties: a "__proto__" of the body stays a key like any other.
+  return Object.fromEntries(
+    Object.entries(value).filter(([key, field]) => field !== null || nullable.includes(key)),
+  );
+}
+
+function oneOf<const Values extends readonly string[]>(values: Values) {
+  return z.enum(values, `must be one of ${values.join(', ')}`);
+}
+
+function queryInteger(schema: z.ZodType<number, number>) {
+  return z
+    .custom<string>((value) => typeof value === 'string' && /^-?\d+$/.test(value), 'must be an integer')
+    .transform(Number)
+    .pipe(schema);
+}
+
+function displayNameSchema() {
+  const hint = `must be a text of at most ${maxDisplayNameLength} characters`;
+  return z.custom<string>(
+    (value) =>
+      typeof value === 'string' && value.length <= maxDisplayNameLength && findJsonProblem(value) === null,
+    hint,
+  );
+}

@@ -1,0 +1,220 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WireError, wireError } from '@fleetlm/protocol';
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import type { Authenticator } from '../auth/authenticator.ts';
+import type { Principal } from '../auth/principal.ts';
+import type { Config } from '../config/config.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import type { Log } from '../lib/log.ts';
+import { admit } from './api-guard.ts';
+import type { ApiRoute } from './api-route.ts';
+import { refuseConnection } from './client-error.ts';
+import { acceptJsonOnly } from './json-body.ts';
+import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
+import { OpenRequests } from './open-requests.ts';
+import { sendProblem, toWireError } from './problem.ts';
+import { nameRequest, requestIdHeader } from './request-id.ts';
+import { addHealthRoutes, type Health } from './routes/health.ts';
+import { memberRoutes } from './routes/members.ts';
+import { messageRoutes } from './routes/messages.ts';
+import { participantRoutes } from './routes/participants.ts';
+import { readRoutes } from './routes/read.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { addSocketRoute } from './routes/socket.ts';
+
+export interface HttpServerOptions {
+  readonly config: Pick<Config, 'auth' | 'http'>;
+  readonly gateway: Gateway;
+  readonly authenticator: Authenticator;
+  readonly health: Health;
+  readonly log: Log;
+  /** For tests: seconds are long. */
+  readonly timeouts?: Partial<HttpTimeouts>;
+}
+
+/** Ids in paths: one that is too long for an id must reach its route, which answers as for one that is absent. */
+const maxParamLength = 16 << 10;
+
+/**
+ * The REST edge of one process, on the HTTP server that the socket edge shares.
+ *
+ * Owns the Node server and the requests that are open on it. States: made → listening → draining (API calls get
+ * 503) → closed. `server.ts` attaches the socket server to `server`, and stops it before it closes this one:
+ * closing waits for upgraded sockets.
+ */
+export class HttpServer implements AsyncDisposable {
+  readonly server: Server;
+  readonly #options: HttpServerOptions;
+  readonly #app: FastifyInstance;
+  readonly #open = new OpenRequests();
+  #isDraining = false;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const timeouts = { ...defaultTimeouts, ...options.timeouts };
+    this.server = createNodeServer(timeouts, (request, response) => this.#receive(request, response));
+    this.#app = this.#createApp();
+  }
+
+  /** Starts to serve; port 0 takes a free one. */
+  async listen({ host, port }: Config['listen']): Promise<AddressInfo> {
+    await this.#app.ready();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.server.once('error', reject);
+    this.server.listen({ host, port }, () => resolve());
+    await promise;
+    this.server.off('error', reject);
+    return this.server.address() as AddressInfo;
+  }
+
+  /**
+   * Refuses API calls with 503 from now on, asks clients to close their connections, and waits for the calls
+   * that were open. Aborted: waits no longer.
+   */
+  async drain(signal?: AbortSignal): Promise<void> {
+    this.#isDraining = true;
+    this.server.closeIdleConnections();
+    await Promise.race([this.#open.settled(), aborted(signal)]);
+    this.server.closeIdleConnections();
+  }
+
+  /** Drains, stops listening, and cuts what is left. */
+  close(signal?: AbortSignal): Promise<void> {
+    this.#closing ??= this.#close(signal);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(signal: AbortSignal | undefined): Promise<void> {
+    // Before the server is closed: its timeouts, which bound what is open, end with it.
+    await this.drain(signal);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.server.close(() => resolve());
+    this.server.closeAllConnections();
+    await promise;
+    await this.#app.close();
+  }
+
+  #createApp(): FastifyInstance {
+    const { log, config } = this.#options;
+    const app: FastifyInstance = fastify({
+      serverFactory: () => this.server,
+      bodyLimit: config.http.maxBodyBytes,
+      requestIdHeader,
+      routerOptions: { maxParamLength },
+      clientErrorHandler: (error, socket) => this.#onClientError(error, socket),
+      frameworkErrors: (error, request, reply) => {
+        void sendProblem(reply, toWireError(error, log, request.id));
+      },
+    });
+    acceptJsonOnly(app);
+    app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request.id)));
+    app.setNotFoundHandler(sendNotFound);
+    addHealthRoutes(app, () => this.#findNotReady(), log);
+    addSocketRoute(app);
+    app.register(async (api) => this.#addApi(api), { prefix: '/api' });
+    return app;
+  }
+
+  /**
+   * Guarded by a hook of the routes, not by a look at the URL: the router decodes it, and `/%61pi` is `/api`.
+   * The not-found handler is guarded with them.
+   */
+  #addApi(api: FastifyInstance): void {
+    const { gateway } = this.#options;
+    api.decorateRequest('principal', null);
+    api.addHook('onRequest', (request, reply) => this.#admit(request, reply));
+    api.setNotFoundHandler(sendNotFound);
+    const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes];
+    for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
+  }
+
+  async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    if (this.#isDraining) return sendProblem(reply, wireError('draining'));
+    const { config, authenticator } = this.#options;
+    const admitted = await admit(request.headers, config.auth, authenticator);
+    if (!admitted.ok) return sendProblem(reply, admitted.error);
+    request.setDecorator<Principal>('principal', admitted.value);
+    return undefined;
+  }
+
+  /** Every request comes through here first, also one that Fastify refuses before its hooks. */
+  #receive(request: IncomingMessage, response: ServerResponse): void {
+    const startedMs = performance.now();
+    const requestId = nameRequest(request);
+    const method = request.method ?? '';
+    const path = (request.url ?? '').split('?', 1)[0];
+    setCommonHeaders(response, requestId);
+    if (this.#isDraining) response.setHeader('connection', 'close');
+    this.#open.add(response);
+    response.once('close', () => {
+      const durationMs = Math.round((performance.now() - startedMs) * 10) / 10;
+      const { statusCode: status, writableFinished: isAnswered } = response;
+      const line = { requestId, method, path, status, isAnswered, durationMs };
+      if (status >= 500) this.#options.log.info(line, 'request');
+      else this.#options.log.debug(line, 'request');
+    });
+    this.#app.routing(request, response);
+  }
+
+  #explain(error: unknown, requestId: string): WireError {
+    const { log, config } = this.#options;
+    const explained = toWireError(error, log, requestId);
+    if (explained.code !== 'payload_too_large') return explained;
+    return wireError(explained.code, `The body must not exceed ${config.http.maxBodyBytes} bytes`);
+  }
+
+  async #findNotReady(): Promise<readonly string[]> {
+    return this.#isDraining ? ['the server is shutting down'] : this.#options.health();
+  }
+
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    this.#options.log.debug({ errorCode: error.code }, 'malformed request');
+    if (socket.writable && error.code !== 'ECONNRESET' && this.#open.mayRefuse(socket)) {
+      refuseConnection(socket, error);
+    } else {
+      socket.destroy();
+    }
+  }
+}
+
+function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): void {
+  api.route({
+    method,
+    url: path,
+    handler: async (request, reply) => {
+      const { query, body } = request;
+      const params = request.params as Record<string, string>;
+      const principal = request.getDecorator<Principal>('principal');
+      const result = await handle({ principal, params, query, body });
+      if (!result.ok) return sendProblem(reply, result.error);
+      return reply.code(result.value.status).type('application/json').send(result.value.json);
+    },
+  });
+}
+
+/** A known path with another method is not found either: no error code tells them apart. */
+function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return sendProblem(reply, wireError('not_found', `There is no ${request.method} of this path`));
+}
+
+/** S33: replies hold private data, and are JSON for programs, never something for a page to embed. */
+function setCommonHeaders(response: ServerResponse, requestId: string): void {
+  response.setHeader(requestIdHeader, requestId);
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('cross-origin-resource-policy', 'same-origin');
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal?.aborted) resolve();
+  else signal?.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}

@@ -1,0 +1,44 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { isWebSocketUpgrade } from '../socket/handshake.ts';
+
+/** How long a client may take; see `defaultTimeouts` for why. */
+export interface HttpTimeouts {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly checkIntervalMs: number;
+  readonly keepAliveMs: number;
+  readonly stallMs: number;
+}
+
+export const defaultTimeouts: HttpTimeouts = {
+  // S20: headers are one packet or two; longer is a slow-loris.
+  headersMs: 10_000,
+  // 256 KiB in 15 s is 140 kbit/s: the slowest client that still counts.
+  requestMs: 15_000,
+  // A timeout is then at most half again too late, and the check walks all connections.
+  checkIntervalMs: 5_000,
+  // Longer than the 60 s of most load balancers: they, not we, close an idle connection, so no request meets the close.
+  keepAliveMs: 72_000,
+  // Longer than an append may take (8 s), with nothing on the wire; a client that does not read its reply ends here.
+  stallMs: 30_000,
+};
+
+/** Each costs a descriptor and some KiB; sockets count too, and a node is full long before. */
+const maxConnections = 100_000;
+
+/** The process' one HTTP server: REST answers its requests, the socket server takes its upgrades. */
+export function createNodeServer(timeouts: HttpTimeouts, listener: RequestListener): Server {
+  const server: Server = createServer(
+    {
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      connectionsCheckingInterval: timeouts.checkIntervalMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      shouldUpgradeCallback: (request) => isWebSocketUpgrade(request) && server.listenerCount('upgrade') > 0,
+    },
+    listener,
+  );
+  server.timeout = timeouts.stallMs;
+  server.maxConnections = maxConnections;
+  return server;
+}

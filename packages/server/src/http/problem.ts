@@ -1,0 +1,89 @@
+import type { IncomingMessage } from 'node:http';
+import { type ErrorCode, errorTable, type Problem, type WireError, wireError } from '@fleetlm/protocol';
+import type { FastifyReply } from 'fastify';
+import type { Log } from '../lib/log.ts';
+
+/** Thrown where only throwing ends a request: carries what the client is told. */
+export class Refusal extends Error {
+  readonly error: WireError;
+
+  constructor(error: WireError) {
+    super(error.detail);
+    this.name = 'Refusal';
+    this.error = error;
+  }
+}
+
+export const problemMediaType = 'application/problem+json';
+
+/**
+ * When to come back after 429 and 503: a full append queue is half a second of work, and a draining node's
+ * clients should soon reach another.
+ */
+const retryAfterSeconds = 1;
+
+/** An upload that is too large by mistake still gets its answer; whoever sends more does not wait for one. */
+const maxDiscardedBytes = 8 << 20;
+
+/** The body of an error reply. */
+export function toProblem(error: WireError, requestId: string): Problem {
+  const { status, title, retryable } = errorTable[error.code];
+  return {
+    // A reference to our own errors page, so that it holds on every host that serves the docs, and names no
+    // site that may not be there. RFC 9457 wants the full path then.
+    type: `/docs/errors#${error.code}`,
+    title,
+    status,
+    code: error.code,
+    detail: error.detail,
+    request_id: requestId,
+    retryable,
+    ...(error.errors && { errors: error.errors as Problem['errors'] }),
+  };
+}
+
+/** Answers with a problem; what is left of the request is read and dropped. */
+export function sendProblem(reply: FastifyReply, error: WireError): FastifyReply {
+  const { status } = errorTable[error.code];
+  if (status === 429 || status === 503) reply.header('retry-after', retryAfterSeconds);
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  // Fastify closes after a refused body. A close with bytes unread is a reset, which can overtake the reply.
+  reply.removeHeader('connection');
+  discardRest(reply.request.raw);
+  return reply
+    .code(status)
+    .type(problemMediaType)
+    .send(JSON.stringify(toProblem(error, reply.request.id)));
+}
+
+/** What the client is told of an error that was thrown. Our own failures are logged here, once. */
+export function toWireError(error: unknown, log: Log, requestId: string): WireError {
+  if (error instanceof Refusal) return error.error;
+  const known = findFrameworkError(error);
+  if (known !== null) return known;
+  log.error({ err: error, requestId }, 'request failed');
+  return wireError('internal_error', `Something went wrong here; the log has it as ${requestId}`);
+}
+
+const frameworkErrors: ReadonlyMap<string, { readonly code: ErrorCode; readonly detail?: string }> = new Map([
+  ['FST_ERR_CTP_BODY_TOO_LARGE', { code: 'payload_too_large' }],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', { code: 'unsupported_media_type' }],
+  ['FST_ERR_BAD_URL', { code: 'bad_request', detail: 'The path holds a malformed percent-escape' }],
+  ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', { code: 'bad_request', detail: 'Content-Length is wrong' }],
+  ['ECONNRESET', { code: 'bad_request', detail: 'The request ended early' }],
+]);
+
+function findFrameworkError(error: unknown): WireError | null {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const known = frameworkErrors.get(code);
+  return known === undefined ? null : wireError(known.code, known.detail);
+}
+
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  let leftBytes = maxDiscardedBytes;
+  request.on('data', (chunk: Buffer) => {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) request.destroy();
+  });
+}
