@@ -12,7 +12,10 @@ export interface ChannelPort {
   push(event: string, payloadJson: string): void;
   /** An event that others get too: its bytes are shared. */
   deliver(broadcast: Broadcast): void;
-  /** Resolves once the socket has little left to write; rejects once the topic is closed. */
+  /**
+   * Resolves once the socket has little left to write. Rejects when the topic is closed, at the latest when the
+   * socket has drained or is gone.
+   */
   drained(): Promise<void>;
   /** Ends the topic with `phx_close`: the client does not come back by itself. */
   close(): void;
@@ -30,7 +33,8 @@ export interface Reply {
  * One joined topic of one socket. The socket calls `join` once; if that is ok it sends the reply, calls
  * `joined`, and hands over the client's pushes one after the other: the next one only after the promise
  * that `handle` returned, if it did, is settled. `leave` is called exactly once for every channel that was
- * created, also when the join failed or threw. A method that throws crashes the channel and nothing else.
+ * created, also when the join failed or threw; once joined, the port's `close` and `crash` call it before they
+ * return. A method that throws crashes the channel and nothing else.
  */
 export interface Channel {
   /** Whether the topic may be joined; the value is the reply's response as JSON text. */

@@ -9,6 +9,7 @@ import { unreachable } from '../lib/unreachable.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
 import type { Flusher } from './flusher.ts';
 import { SendQueue } from './send-queue.ts';
+import { binaryPayload, type Ending } from './topic-effects.ts';
 import {
   type ChannelEffect,
   type ChannelEffects,
@@ -16,7 +17,7 @@ import {
   PushReply,
   TopicPort,
 } from './topic-port.ts';
-import { binaryPayload, type Ending, TopicTable } from './topic-table.ts';
+import { TopicTable } from './topic-table.ts';
 
 export interface ConnectionOptions {
   readonly id: string;

@@ -3,7 +3,8 @@ import type { Channel, ChannelPort, Reply } from '../channels/channel.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
 import { type SendQueue, SocketClosedError } from './send-queue.ts';
-import type { Effect, Effects, Ending, Join, TopicTable } from './topic-table.ts';
+import type { Effect, Effects, Ending, Join } from './topic-effects.ts';
+import type { TopicTable } from './topic-table.ts';
 
 /** The table's types, with what the connection puts in: real channels, and output as encoded frames. */
 export type ChannelJoin = Join<Channel, Buffer>;

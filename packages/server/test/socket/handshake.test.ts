@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { wireError } from '@fleetlm/protocol';
 import { HandshakeRefused, RawSocket, type RawSocketOptions, waitUntil } from '@fleetlm/testkit';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { service } from '../../src/auth/principal.ts';
 import { fail, ok } from '../../src/lib/result.ts';
 import { type SocketFixture, startSocketFixture } from './socket-fixture.ts';
@@ -146,6 +146,22 @@ describe('requests that are no handshake', () => {
     gate.resolve();
     await waitUntil(() => fixture.server.handshakeCount === 0);
     await waitUntil(() => fixture.server.connectionCount === 0);
+  });
+
+  test('S20: an authenticator that hangs holds no socket for ever, and a stopped server no timer', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const gate = Promise.withResolvers<void>();
+    const fixture = await startSocketFixture({ authenticate: () => gate.promise.then(() => ok(service)) });
+    const refused = refusal(fixture).catch((error) => error);
+    await waitUntil(() => fixture.server.handshakeCount === 1);
+    vi.advanceTimersByTime(11_000);
+    expect(await refused).toMatchObject({ message: 'socket hang up' });
+    gate.resolve();
+    await fixture.stop();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('the server stops while a client is authenticated', async () => {

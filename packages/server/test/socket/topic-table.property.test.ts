@@ -1,7 +1,8 @@
 import { wireError } from '@fleetlm/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Effect, type Join, TopicTable } from '../../src/socket/topic-table.ts';
+import type { Effect, Join } from '../../src/socket/topic-effects.ts';
+import { TopicTable } from '../../src/socket/topic-table.ts';
 
 type TestJoin = Join<string, string>;
 type TestEffect = Effect<string, string>;

@@ -1,6 +1,7 @@
 import { type Ref, wireError } from '@fleetlm/protocol';
 import { describe, expect, test } from 'vitest';
-import { type Effect, type Join, TopicTable } from '../../src/socket/topic-table.ts';
+import type { Effect, Join } from '../../src/socket/topic-effects.ts';
+import { TopicTable } from '../../src/socket/topic-table.ts';
 
 type TestJoin = Join<string, string>;
 type TestTable = TopicTable<string, string>;
