@@ -14,6 +14,7 @@ import {
   type ChannelEffect,
   type ChannelEffects,
   type ChannelJoin,
+  type PortOwner,
   PushReply,
   TopicPort,
 } from './topic-port.ts';
@@ -48,7 +49,7 @@ export interface CloseReason {
  * `openChannel`, decisions from the topic table; this class performs them and keeps what throws from spreading.
  * Created and swept by the SocketServer.
  */
-export class Connection {
+export class Connection implements PortOwner {
   readonly principal: Principal;
   readonly serializer: Serializer;
   readonly table: TopicTable<Channel, Buffer>;

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { Flusher } from './flusher.ts';
 
-export interface SendLimits {
+interface SendLimits {
   readonly maxQueuedBytes: number;
   readonly stallMs: number;
 }

@@ -8,7 +8,7 @@ import type { TopicTable } from './topic-table.ts';
 
 /** The table's types, with what the connection puts in: real channels, and output as encoded frames. */
 export type ChannelJoin = Join<Channel, Buffer>;
-export type ChannelTable = TopicTable<Channel, Buffer>;
+type ChannelTable = TopicTable<Channel, Buffer>;
 export type ChannelEffect = Effect<Channel, Buffer>;
 export type ChannelEffects = Effects<Channel, Buffer>;
 
