@@ -1,13 +1,22 @@
 import type { Log } from '../lib/log.ts';
 import type { ConnectionTarget } from './connection.ts';
-import { openDatabase } from './database.ts';
-import { migrateToLatest } from './migrations.ts';
+import { type Db, openDatabase } from './database.ts';
+import { listOutstandingMigrations, migrateToLatest } from './migrations.ts';
 
 /** Brings the database at `target` up to this version. Returns the names of the migrations that were run. */
-export async function migrateDatabase(target: ConnectionTarget, log: Log): Promise<string[]> {
+export function migrateDatabase(target: ConnectionTarget, log: Log): Promise<string[]> {
+  return withDatabase(target, log, (db) => migrateToLatest(db.kysely));
+}
+
+/** Migrations that the database at `target` lacks. */
+export function findOutstandingMigrations(target: ConnectionTarget, log: Log): Promise<string[]> {
+  return withDatabase(target, log, (db) => listOutstandingMigrations(db.kysely));
+}
+
+async function withDatabase<T>(target: ConnectionTarget, log: Log, run: (db: Db) => Promise<T>): Promise<T> {
   const db = openDatabase(target, 1, log);
   try {
-    return await migrateToLatest(db.kysely);
+    return await run(db);
   } finally {
     await db.close();
   }

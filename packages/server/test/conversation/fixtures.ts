@@ -6,6 +6,7 @@ import type { Draft, Outcome } from '../../src/conversation/append/draft.ts';
 import { upsertParticipant } from '../../src/conversation/participants.ts';
 import { createSession } from '../../src/conversation/sessions.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
+import type { ConnectionTarget } from '../../src/storage/connection.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
 
 export const alice = parseParticipantId('user:alice')!;
@@ -25,23 +26,32 @@ export interface Fixture extends AsyncDisposable {
   log(sessionId: SessionId): Promise<[number, string, unknown][]>;
 }
 
-export async function createFixture(
-  options: Partial<AppenderOptions> & { env?: Record<string, string> } = {},
-): Promise<Fixture> {
-  const resources = new AsyncDisposableStack();
-  const database = resources.use(await testDatabase());
-  const db = openDatabase(database.target, 10, quietLog);
-  resources.defer(() => db.close());
-  for (const id of [alice, bob, carol, stranger]) await upsertParticipant(db.kysely, id, {});
-  const { env = {}, ...overrides } = options;
+export type FixtureOptions = Partial<AppenderOptions> & { readonly env?: Record<string, string> };
+
+/** A started appender, as a node has it. */
+export async function createAppender(
+  target: ConnectionTarget,
+  { env = {}, ...overrides }: FixtureOptions = {},
+): Promise<Appender> {
+  const { append: limits } = parseConfig(env);
   const appender = new Appender({
-    target: database.target,
-    limits: parseConfig(env).append,
+    target,
+    limits,
     log: quietLog,
     failpoints: new Failpoints(),
     ...overrides,
   });
   await appender.start();
+  return appender;
+}
+
+export async function createFixture(options: FixtureOptions = {}): Promise<Fixture> {
+  const resources = new AsyncDisposableStack();
+  const database = resources.use(await testDatabase());
+  const db = openDatabase(database.target, 10, quietLog);
+  resources.defer(() => db.close());
+  for (const id of [alice, bob, carol, stranger]) await upsertParticipant(db.kysely, id, {});
+  const appender = await createAppender(database.target, options);
   resources.defer(() => appender.stop());
   return {
     database,

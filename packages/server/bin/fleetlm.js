@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// Plain JavaScript that any Node can read, so that one that is too old is told so in words.
+const needed = 24;
+const [major] = process.versions.node.split('.').map(Number);
+
+if (major < needed) {
+  console.error(
+    `FleetLM needs Node ${needed} or newer; this is ${process.versions.node}.\n` +
+      'In this repository `npm ci` brings it along (run commands as `npm start`, not `node …`); ' +
+      'if optional dependencies were left out, install Node from https://nodejs.org.',
+  );
+  process.exit(1);
+}
+
+const isSource = process.execArgv.some((argument) => argument === '--conditions=source');
+const { main } = await import(isSource ? '../src/main.ts' : '../dist/main.js');
+await main(process.argv.slice(2));

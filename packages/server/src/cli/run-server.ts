@@ -1,0 +1,32 @@
+import type { Config } from '../config/config.ts';
+import type { Log } from '../lib/log.ts';
+import { Server } from '../server.ts';
+
+/**
+ * Runs a server until SIGTERM or SIGINT, which stop it in order; a second one hurries. An error that nobody
+ * caught is logged and ends the process in the same way, with a failure.
+ */
+export async function runServer(config: Config, log: Log): Promise<void> {
+  const server = new Server(config, { log });
+  const ended = Promise.withResolvers<void>();
+  const stop = (signal: NodeJS.Signals) => {
+    log.info({ signal }, server.isStopping ? 'stopping at once' : 'stopping');
+    if (server.isStopping) server.hurry();
+    server.stop().then(ended.resolve, ended.reject);
+  };
+  const fail = (error: unknown) => {
+    log.error({ err: error }, 'uncaught error');
+    process.exitCode = 1;
+    server.stop().then(ended.resolve, ended.reject);
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop);
+  process.on('uncaughtException', fail).on('unhandledRejection', fail);
+  try {
+    await server.start();
+    log.info({ url: server.url, pid: process.pid }, `listening on ${server.url}`);
+    await ended.promise;
+  } finally {
+    process.off('SIGTERM', stop).off('SIGINT', stop);
+    process.off('uncaughtException', fail).off('unhandledRejection', fail);
+  }
+}

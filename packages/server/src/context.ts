@@ -1,0 +1,81 @@
+import type { Authenticator } from './auth/authenticator.ts';
+import { NoAuthentication } from './auth/no-auth.ts';
+import { channelsOf } from './channels/open-channel.ts';
+import type { Config } from './config/config.ts';
+import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
+import { Appender } from './conversation/append/appender.ts';
+import { ParticipantDirectory } from './conversation/participant-directory.ts';
+import { Gateway } from './gateway/gateway.ts';
+import { HttpServer } from './http/http-server.ts';
+import type { Health } from './http/routes/health.ts';
+import { Failpoints } from './lib/failpoints.ts';
+import type { Log } from './lib/log.ts';
+import { LocalPubSub } from './pubsub/local-pubsub.ts';
+import { SessionSupervisor } from './sessions/session-supervisor.ts';
+import { SocketServer } from './socket/socket-server.ts';
+import type { ConnectionTarget } from './storage/connection.ts';
+import { type Db, openDatabase } from './storage/database.ts';
+
+/** Parts that a test puts in the place of the usual ones. */
+export interface Overrides {
+  readonly log?: Log;
+  readonly appendHook?: AppendHook;
+  /** Wraps the database of everything but appends, to delay or break queries. */
+  readonly wrapDb?: (db: Db) => Db;
+}
+
+export interface ContextOptions {
+  readonly config: Config;
+  readonly target: ConnectionTarget;
+  readonly health: Health;
+  readonly log: Log;
+  readonly overrides: Overrides;
+}
+
+/** Every part of a running server, made once, in groups from below. */
+export type Context = ReturnType<typeof buildContext>;
+
+/** Builds the parts; nothing listens or connects yet. */
+export function buildContext(options: ContextOptions) {
+  const truth = buildConversation(options);
+  const runtime = buildRuntime(options, truth);
+  const edges = buildEdges(options, truth, runtime);
+  return { ...truth, ...runtime, ...edges };
+}
+
+function buildConversation({ config, target, log, overrides }: ContextOptions) {
+  const opened = openDatabase(target, config.database.poolSize, log);
+  const db = overrides.wrapDb?.(opened) ?? opened;
+  const failpoints = new Failpoints(config.failpoints);
+  const hook = overrides.appendHook ?? noAppendHook;
+  const appender = new Appender({ target, limits: config.append, hook, failpoints, log });
+  return { db, appender, directory: new ParticipantDirectory(db.kysely) };
+}
+
+function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
+  const { db, appender, directory } = truth;
+  const pubsub = new LocalPubSub();
+  const sessions = new SessionSupervisor({ db, pubsub, idleMs: config.sessions.idleMs, log });
+  appender.listen(sessions);
+  const gateway = new Gateway({
+    db,
+    appender,
+    directory,
+    sessions,
+    limits: config.messages,
+    maxGroupMembers: config.groups.maxMembers,
+    log,
+  });
+  return { pubsub, sessions, gateway };
+}
+
+function buildEdges(
+  { config, health, log }: ContextOptions,
+  { directory }: ReturnType<typeof buildConversation>,
+  { gateway }: ReturnType<typeof buildRuntime>,
+) {
+  const authenticator: Authenticator = new NoAuthentication(directory);
+  const sockets = new SocketServer({ config, authenticator, openChannel: channelsOf(gateway), log });
+  const http = new HttpServer({ config, gateway, authenticator, health, log });
+  return { sockets, http };
+}

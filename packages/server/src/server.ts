@@ -1,0 +1,185 @@
+import { sql } from 'kysely';
+import type { Config } from './config/config.ts';
+import { buildContext, type Context, type Overrides } from './context.ts';
+import type { Log } from './lib/log.ts';
+import { createLogger } from './observability/logger.ts';
+import { StorageError } from './storage/check-server.ts';
+import type { ConnectionTarget } from './storage/connection.ts';
+import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-database.ts';
+import { openStorage } from './storage/open-storage.ts';
+
+type State = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** 5,000 sockets a second: their clients come back to other nodes, or to the next start, as a slope, not a wall. */
+const drainPace = { batch: 250, intervalMs: 50 };
+
+/**
+ * One FleetLM process: storage, runtime and edges, from `start` to `stop`. It owns everything that the context
+ * holds; what was started is stopped in the reverse order, also when a start fails half-way.
+ */
+export class Server implements AsyncDisposable {
+  readonly #config: Config;
+  readonly #overrides: Overrides;
+  readonly #log: Log;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #hurry = new AbortController();
+  #context: Context | null = null;
+  #state: State = 'new';
+  #url = '';
+  #starting: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(config: Config, overrides: Overrides = {}) {
+    this.#config = config;
+    this.#overrides = overrides;
+    this.#log = overrides.log ?? createLogger(config.log);
+  }
+
+  /** Where it listens, as `http://127.0.0.1:4000`; "" before. */
+  get url(): string {
+    return this.#url;
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping !== null;
+  }
+
+  /** How much of everything there is: for tests, which look that nothing is left behind. */
+  get counts() {
+    const { sockets, sessions, pubsub, appender } = this.#running;
+    return {
+      connections: sockets.connectionCount,
+      topics: sockets.topicCount,
+      sessions: sessions.count,
+      subscribedTopics: pubsub.topicCount,
+      pendingAppends: appender.pendingRows,
+    };
+  }
+
+  /** Resolves when it serves. Throws with a message that says what to do, and leaves nothing behind. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Stops in order: not ready; new connections refused, the open ones served; sockets closed with 1012, paced;
+   * appends in flight finished; actors, pools, and at last the embedded Postgres. What is not done after
+   * `FLEETLM_SHUTDOWN_MS` is cut.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** Makes a stop that is under way wait for nobody any more. */
+  hurry(): void {
+    this.#hurry.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #start(): Promise<void> {
+    this.#state = 'starting';
+    try {
+      await this.#open();
+      this.#state = 'ready';
+    } catch (error) {
+      this.#state = 'stopped';
+      await this.#resources.disposeAsync();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { database, listen } = this.#config;
+    const log = this.#log;
+    const storage = this.#resources.use(await openStorage(database, log));
+    await prepareTables(storage.target, database, log);
+    const health = () => this.#findNotReady();
+    const context = buildContext({
+      config: this.#config,
+      target: storage.target,
+      health,
+      log,
+      overrides: this.#overrides,
+    });
+    this.#context = context;
+    this.#resources.defer(() => context.db.close());
+    this.#resources.defer(() => context.appender.stop());
+    this.#resources.defer(() => context.sessions.stop());
+    this.#resources.defer(() => context.http.close(AbortSignal.abort()));
+    this.#resources.defer(() => context.sockets.stop());
+    await context.appender.start();
+    context.sockets.attach(context.http.server);
+    const address = await context.http.listen(listen);
+    this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#state === 'stopped') return;
+    // A start that fails has cleaned up after itself.
+    await this.#starting?.catch(() => {});
+    if (this.#context && this.#state === 'ready') await this.#drain(this.#context);
+    this.#state = 'stopped';
+    await this.#resources.disposeAsync();
+  }
+
+  async #drain({ http, sockets, appender }: Context): Promise<void> {
+    this.#state = 'stopping';
+    const signal = AbortSignal.any([
+      AbortSignal.timeout(this.#config.lifecycle.shutdownMs),
+      this.#hurry.signal,
+    ]);
+    const answered = http.drain(signal);
+    await sockets.drain({ ...drainPace, signal });
+    await answered;
+    await Promise.race([appender.drain(), untilAborted(signal)]);
+  }
+
+  /** Why traffic should go elsewhere, or nothing. */
+  async #findNotReady(): Promise<string[]> {
+    if (this.#state !== 'ready') return [`the server is ${this.#state}`];
+    const { appender, db } = this.#running;
+    if (!appender.isReady) return ['appends have no connection to Postgres'];
+    try {
+      await sql`select 1`.execute(db.kysely);
+    } catch {
+      return ['Postgres does not answer'];
+    }
+    return [];
+  }
+
+  get #running(): Context {
+    if (!this.#context) throw new Error('the server has not been started');
+    return this.#context;
+  }
+}
+
+/** Brings the tables up to date, or, where a deployment step does that, makes sure that it has. */
+async function prepareTables(
+  target: ConnectionTarget,
+  { migrateAtStart }: Config['database'],
+  log: Log,
+): Promise<void> {
+  if (migrateAtStart) {
+    const migrations = await migrateDatabase(target, log);
+    if (migrations.length > 0) log.info({ migrations }, 'database migrated');
+    return;
+  }
+  const outstanding = await findOutstandingMigrations(target, log);
+  if (outstanding.length > 0) {
+    throw new StorageError(
+      `the database lacks migrations (${outstanding.join(', ')}): run \`fleetlm db migrate\`, or leave FLEETLM_MIGRATE_AT_START on`,
+    );
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}

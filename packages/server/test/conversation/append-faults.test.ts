@@ -1,0 +1,160 @@
+import { waitUntil } from '@fleetlm/testkit';
+import { Client } from 'pg';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Failpoints } from '../../src/lib/failpoints.ts';
+import { createAppender, createFixture, draft, type Fixture, type FixtureOptions } from './fixtures.ts';
+
+let fixture: Fixture;
+let admin: Client;
+
+async function open(options: FixtureOptions = {}): Promise<void> {
+  fixture = await createFixture(options);
+  admin = new Client(fixture.database.target);
+  await admin.connect();
+}
+
+afterEach(async () => {
+  await admin.end();
+  await fixture[Symbol.asyncDispose]();
+});
+
+describe('when it cannot be known whether an append committed', () => {
+  test('a fault after the commit: the same message ids tell that it is stored, and it is acknowledged once', async () => {
+    await open({ failpoints: new Failpoints('after_commit_before_ack=throw@0.5;seed=3') });
+    const committed: number[] = [];
+    fixture.appender.listen({
+      committed: (messages) => committed.push(...messages.map((message) => message.seq)),
+      reached: () => {},
+    });
+    const session = await fixture.session();
+    const outcomes = [];
+    for (let index = 0; index < 20; index++) outcomes.push(await fixture.append(draft(session, `${index}`)));
+
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(Array(20).fill('stored'));
+    const log = await fixture.log(session);
+    expect(log.map(([, , content]) => content)).toEqual(outcomes.map((_, index) => ({ text: `${index}` })));
+    expect(committed).toEqual(log.map(([seq]) => seq));
+  });
+
+  test('a fault before the commit: nothing was stored, and it is stored once', async () => {
+    await open({ failpoints: new Failpoints('before_commit=throw@0.5;seed=5') });
+    const session = await fixture.session();
+    const outcomes = [];
+    for (let index = 0; index < 20; index++) outcomes.push(await fixture.append(draft(session, `${index}`)));
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(Array(20).fill('stored'));
+    expect(await fixture.log(session)).toHaveLength(20);
+  });
+
+  test('backends that are terminated again and again lose and repeat nothing', async () => {
+    await open();
+    const session = await fixture.session();
+    let terminated = 0;
+    const terminator = (async () => {
+      while (terminated < 20) {
+        const { rowCount } = await admin.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where application_name = 'fleetlm-append' and datname = current_database() and state <> 'idle'`,
+        );
+        terminated += rowCount ?? 0;
+      }
+    })();
+    const outcomes = await Promise.all(
+      Array.from({ length: 2_000 }, async (_, index) => {
+        await new Promise((resolve) => setTimeout(resolve, index / 4));
+        return fixture.append(draft(session, `${index}`, { clientId: `${index}` }));
+      }),
+    );
+    await terminator;
+
+    const log = await fixture.log(session);
+    expect(log.map(([seq]) => seq)).toEqual(log.map((_, index) => index + 1));
+    const unsettled = outcomes.filter(
+      (outcome) => outcome.kind === 'outcome_unknown' || outcome.kind === 'overloaded',
+    );
+    expect(outcomes.filter((outcome) => outcome.kind === 'stored').length + unsettled.length).toBe(2_000);
+    expect(new Set(log.map(([, , content]) => (content as { text: string }).text)).size).toBe(log.length);
+    const bySeq = new Map(log.map(([seq, , content]) => [seq, content]));
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome.kind === 'stored') expect(bySeq.get(outcome.message.seq)).toEqual({ text: `${index}` });
+    }
+  });
+
+  test('past its deadline the sender is told "unknown", and a retry with the client_id settles it', async () => {
+    await open({
+      failpoints: new Failpoints('before_commit=sleep(900)'),
+      env: {
+        FLEETLM_APPEND_DEADLINE_MS: '300',
+        FLEETLM_APPEND_STATEMENT_TIMEOUT_MS: '200',
+        FLEETLM_APPEND_LOCK_TIMEOUT_MS: '100',
+      },
+    });
+    const session = await fixture.session();
+    const message = draft(session, 'x', { clientId: 'k' });
+    expect(await fixture.append(message)).toEqual({ kind: 'outcome_unknown' });
+    await waitUntil(async () => (await fixture.log(session)).length === 1);
+    const otherNode = await createAppender(fixture.database.target);
+    const retried = await new Promise((resolve) => otherNode.append(message, resolve));
+    expect(retried).toMatchObject({ kind: 'duplicate', message: { seq: 1 } });
+    await otherNode.stop();
+  });
+});
+
+describe('bounds', () => {
+  beforeEach(() => open({ env: { FLEETLM_APPEND_QUEUE_ROWS: '10', FLEETLM_APPEND_QUEUE_BYTES: '1000' } }));
+
+  test('beyond the rows of the queue an append is refused at once, and the others are stored', async () => {
+    const session = await fixture.session();
+    const outcomes = await Promise.all(
+      Array.from({ length: 15 }, (_, index) => fixture.append(draft(session, `${index}`))),
+    );
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual([
+      ...Array(10).fill('stored'),
+      ...Array(5).fill('overloaded'),
+    ]);
+    expect((await fixture.append(draft(session, 'room again'))).kind).toBe('stored');
+  });
+
+  test('beyond its bytes too', async () => {
+    const session = await fixture.session();
+    const large = draft(session, 'x'.repeat(600));
+    const outcomes = await Promise.all([fixture.append(large), fixture.append(large)]);
+    expect(outcomes.map((outcome) => outcome.kind)).toEqual(['stored', 'overloaded']);
+    expect(fixture.appender.pendingRows).toBe(0);
+  });
+
+  test('a drain refuses new ones and finishes the others', async () => {
+    const session = await fixture.session();
+    const before = fixture.append(draft(session, 'before'));
+    const drained = fixture.appender.drain();
+    expect(await fixture.append(draft(session, 'after'))).toEqual({ kind: 'overloaded' });
+    await drained;
+    expect((await before).kind).toBe('stored');
+  });
+});
+
+describe('the hook for turns', () => {
+  test('its statements commit with the messages, and fail with them', async () => {
+    let mark = 'select 1/1';
+    await open({
+      hook: {
+        beforeAppend: () => ({ text: 'insert into hook_log values ($1)', values: ['before'] }),
+        afterAppend: (drafts) => ({
+          text: `insert into hook_log select 'stored' from chat_messages where id = any($1) and (${mark}) = 1`,
+          values: [drafts.map((one) => one.id)],
+        }),
+      },
+    });
+    await admin.query('create table hook_log (what text)');
+    const session = await fixture.session();
+    expect((await fixture.append(draft(session, 'x'))).kind).toBe('stored');
+    expect((await admin.query('select what from hook_log')).rows).toEqual([
+      { what: 'before' },
+      { what: 'stored' },
+    ]);
+
+    mark = 'select 1/0';
+    expect((await fixture.append(draft(session, 'y'))).kind).toBe('invalid');
+    expect(await fixture.log(session)).toHaveLength(1);
+    expect((await admin.query('select what from hook_log')).rows).toHaveLength(2);
+  });
+});
