@@ -151,7 +151,7 @@ export class HttpServer implements AsyncDisposable {
     const method = request.method ?? '';
     const path = (request.url ?? '').split('?', 1)[0];
     setCommonHeaders(response, requestId);
-    if (this.#isDraining) response.setHeader('connection', 'close');
+    if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
     response.once('close', () => {
       const durationMs = Math.round((performance.now() - startedMs) * 10) / 10;

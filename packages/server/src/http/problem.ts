@@ -47,8 +47,8 @@ export function sendProblem(reply: FastifyReply, error: WireError): FastifyReply
   const { status } = errorTable[error.code];
   if (status === 429 || status === 503) reply.header('retry-after', retryAfterSeconds);
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  // Fastify closes after a refused body. A close with bytes unread is a reset, which can overtake the reply.
-  reply.removeHeader('connection');
+  // Fastify would close after a refused body. A close with bytes unread is a reset, which can overtake the reply.
+  reply.header('connection', reply.raw.shouldKeepAlive ? 'keep-alive' : 'close');
   discardRest(reply.request.raw);
   return reply
     .code(status)

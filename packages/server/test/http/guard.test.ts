@@ -1,0 +1,133 @@
+import { wireError } from '@fleetlm/protocol';
+import { describe, expect, test } from 'vitest';
+import type { Credentials } from '../../src/auth/authenticator.ts';
+import { fail } from '../../src/lib/result.ts';
+import { expectProblem, type FixtureOptions, type HttpFixture, startHttpFixture } from './http-fixture.ts';
+
+describe('identity', () => {
+  test('comes from x-participant-id and the bearer token', async () => {
+    const seen: Credentials[] = [];
+    await using fixture = await startHttpFixture({
+      authenticate: (credentials, usual) => {
+        seen.push(credentials);
+        return usual.authenticate(credentials);
+      },
+    });
+    await fixture.get('/api/participants');
+    await fixture.call('GET', '/api/participants', { headers: { authorization: 'bearer  a.b-c' } });
+    await fixture.call('GET', '/api/participants', {
+      as: 'user:a',
+      headers: { authorization: 'Basic dXNlcjpwYXNz' },
+    });
+    expect(seen).toEqual([
+      { participantId: null, token: null },
+      { participantId: null, token: 'a.b-c' },
+      { participantId: 'user:a', token: null },
+    ]);
+  });
+
+  test('a refusal is 401, before the body is looked at', async () => {
+    await using fixture = await startHttpFixture({
+      authenticate: async () => fail(wireError('unauthorized', 'The token has expired')),
+    });
+    const calls = [
+      ['GET', '/api/participants'],
+      ['PUT', '/api/participants/user:a'],
+      ['POST', '/api/sessions'],
+      ['DELETE', '/api/sessions/x/members/y'],
+      ['GET', '/api/nothing'],
+      ['GET', '/%61pi/participants'],
+    ] as const;
+    for (const [method, path] of calls) {
+      const isRead = method === 'GET';
+      const answer = await fixture.call(method, path, isRead ? {} : { rawBody: 'no json' });
+      expectProblem(answer, 'unauthorized');
+      expect(answer.body.detail).toBe('The token has expired');
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer');
+    }
+  });
+
+  test('an empty x-participant-id is not nobody, and a disabled participant is told', async () => {
+    await using fixture = await startHttpFixture();
+    expectProblem(await fixture.get('/api/participants', ''), 'unauthorized');
+    expectProblem(await fixture.get('/api/participants', 'x'.repeat(129)), 'unauthorized');
+    await fixture.call('PUT', '/api/participants/user:off', { body: { status: 'disabled' } });
+    expectProblem(await fixture.get('/api/participants', 'user:off'), 'participant_disabled');
+  });
+
+  test('an authenticator that fails is ours: 500, logged once, with nothing of it in the reply', async () => {
+    await using fixture = await startHttpFixture({
+      authenticate: () => Promise.reject(new Error('password=hunter2')),
+    });
+    const answer = await fixture.get('/api/participants');
+    expectProblem(answer, 'internal_error');
+    expect(JSON.stringify(answer.body)).not.toContain('hunter2');
+    const errors = fixture.logLines.filter(({ level }) => level === 'error');
+    expect(errors).toHaveLength(1);
+    expect(errors[0]!.fields).toMatchObject({ requestId: answer.body.request_id });
+  });
+});
+
+describe('host and origin', () => {
+  const listed = { auth: { allowedOrigins: ['https://app.example'] } };
+
+  test.each([
+    ['localhost', {}, 200],
+    ['LOCALHOST:4000', {}, 200],
+    ['127.0.0.1:80', {}, 200],
+    ['[::1]:4000', {}, 200],
+    ['evil.example', {}, 403],
+    ['localhost.evil.example', {}, 403],
+    ['evil.example', { auth: { insecureAllowNoAuth: true } }, 200],
+  ])('Host %s with %j: %i', async (host, options, status) => {
+    await using fixture = await startHttpFixture(options);
+    const answer = await ask(fixture, [`Host: ${host}`]);
+    expect(answer).toContain(`HTTP/1.1 ${status} `);
+    expect(answer.includes('DNS rebinding')).toBe(status === 403);
+  });
+
+  test.each([
+    ['https://app.example', listed, 200],
+    ['https://app.example:8443', listed, 403],
+    ['http://app.example', listed, 403],
+    ['null', listed, 403],
+    ['nonsense', listed, 403],
+    ['http://localhost:4000', {}, 200],
+    ['http://localhost:4001', {}, 403],
+    ['https://evil.example', {}, 403],
+  ] satisfies [string, FixtureOptions, number][])(
+    'Origin %s with %j: %i',
+    async (origin, options, status) => {
+      await using fixture = await startHttpFixture(options);
+      const answer = await ask(fixture, ['Host: localhost:4000', `Origin: ${origin}`]);
+      expect(answer).toContain(`HTTP/1.1 ${status} `);
+      expect(answer.includes('FLEETLM_ALLOWED_ORIGINS')).toBe(status === 403);
+    },
+  );
+
+  test('a page of elsewhere changes nothing', async () => {
+    await using fixture = await startHttpFixture();
+    const before = await fixture.stored();
+    const headers = { origin: 'https://evil.example' };
+    expectProblem(await fixture.call('PUT', '/api/participants/user:x', { headers, body: {} }), 'forbidden');
+    expect(await fixture.stored()).toEqual(before);
+  });
+
+  test('health is open for every host and origin', async () => {
+    await using fixture = await startHttpFixture();
+    const headers = ['Host: probe.internal', 'Origin: https://evil.example'];
+    for (const path of ['/health/live', '/health/ready']) {
+      expect(await ask(fixture, headers, path)).toContain('HTTP/1.1 200 ');
+    }
+  });
+
+  function ask(
+    fixture: HttpFixture,
+    headers: readonly string[],
+    path = '/api/participants',
+  ): Promise<string> {
+    return fixture.exchange(
+      `GET ${path} HTTP/1.1\r\n${[...headers, 'Connection: close'].join('\r\n')}\r\n\r\n`,
+    );
+  }
+});

@@ -1,0 +1,295 @@
+import { connect, type Socket } from 'node:net';
+import {
+  type ErrorCode,
+  errorTable,
+  type FieldErrors,
+  problemSchema,
+  sessionReplySchema,
+} from '@fleetlm/protocol';
+import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
+import { expect } from 'vitest';
+import type { Authenticator, Credentials } from '../../src/auth/authenticator.ts';
+import { NoAuthentication } from '../../src/auth/no-auth.ts';
+import type { Principal } from '../../src/auth/principal.ts';
+import { type Config, parseConfig } from '../../src/config/config.ts';
+import { Appender } from '../../src/conversation/append/appender.ts';
+import { ParticipantDirectory } from '../../src/conversation/participant-directory.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
+import { HttpServer, type HttpServerOptions } from '../../src/http/http-server.ts';
+import { Failpoints } from '../../src/lib/failpoints.ts';
+import type { Log } from '../../src/lib/log.ts';
+import type { Result } from '../../src/lib/result.ts';
+import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
+import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
+import { type Db, openDatabase } from '../../src/storage/database.ts';
+
+export interface FixtureOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly auth?: Partial<Config['auth']>;
+  readonly timeouts?: HttpServerOptions['timeouts'];
+  readonly health?: HttpServerOptions['health'];
+  /** Stands before the usual authenticator. */
+  readonly authenticate?: (credentials: Credentials, usual: Authenticator) => Promise<Result<Principal>>;
+}
+
+export interface CallOptions {
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** Sent as it is, as `application/json` unless `headers` say otherwise. */
+  readonly rawBody?: string | Uint8Array;
+  /** The participant that calls; the service when left out. */
+  readonly as?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into replies of any shape
+  readonly body: any;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+/** The REST edge on a real HTTP server, with a real gateway and a database of its own. */
+export async function startHttpFixture(options: FixtureOptions = {}): Promise<HttpFixture> {
+  const resources = new AsyncDisposableStack();
+  const database = resources.use(await testDatabase());
+  const parsed = parseConfig(options.env ?? {});
+  const config = { ...parsed, auth: { ...parsed.auth, ...options.auth } };
+  const db = openDatabase(database.target, 10, quietLog);
+  resources.defer(() => db.close());
+  const failpoints = new Failpoints();
+  const appender = new Appender({
+    target: database.target,
+    limits: config.append,
+    log: quietLog,
+    failpoints,
+  });
+  await appender.start();
+  resources.defer(() => appender.stop());
+  const directory = new ParticipantDirectory(db.kysely);
+  const sessions = new SessionSupervisor({ db, pubsub: new LocalPubSub(), idleMs: 1_000, log: quietLog });
+  appender.listen(sessions);
+  resources.defer(() => sessions.stop());
+  const { messages: limits, groups } = config;
+  const maxGroupMembers = groups.maxMembers;
+  const gateway = new Gateway({
+    db,
+    appender,
+    directory,
+    sessions,
+    limits,
+    maxGroupMembers,
+    log: quietLog,
+  });
+  const logLines: LogLine[] = [];
+  const server = new HttpServer({
+    config,
+    gateway,
+    authenticator: scripted(new NoAuthentication(directory), options.authenticate),
+    health: options.health ?? (() => []),
+    log: recordingLog(logLines),
+    ...(options.timeouts && { timeouts: options.timeouts }),
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  resources.defer(() => server.close());
+  return new HttpFixture({ server, port, db, logLines, resources });
+}
+
+export class HttpFixture implements AsyncDisposable {
+  readonly server: HttpServer;
+  readonly port: number;
+  readonly db: Db;
+  readonly logLines: readonly LogLine[];
+  readonly #resources: AsyncDisposableStack;
+
+  constructor(parts: {
+    server: HttpServer;
+    port: number;
+    db: Db;
+    logLines: readonly LogLine[];
+    resources: AsyncDisposableStack;
+  }) {
+    this.server = parts.server;
+    this.port = parts.port;
+    this.db = parts.db;
+    this.logLines = parts.logLines;
+    this.#resources = parts.resources;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** One call; what every reply has to have is checked here. */
+  async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+    const { body, rawBody = body === undefined ? undefined : JSON.stringify(body), as, headers } = options;
+    const response = await fetch(this.url + path, {
+      method,
+      headers: {
+        ...(rawBody !== undefined && { 'content-type': 'application/json' }),
+        ...(as !== undefined && { 'x-participant-id': as }),
+        ...headers,
+      },
+      ...(rawBody !== undefined && { body: rawBody as BodyInit }),
+    });
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: parse(await response.text()),
+    };
+    checkReply(answer);
+    return answer;
+  }
+
+  get(path: string, as?: string): Promise<Answer> {
+    return this.call('GET', path, { ...(as !== undefined && { as }) });
+  }
+
+  post(path: string, body: unknown, as?: string): Promise<Answer> {
+    return this.call('POST', path, { body, ...(as !== undefined && { as }) });
+  }
+
+  async addParticipants(...ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      const { status } = await this.call('PUT', `/api/participants/${id}`, { body: {} });
+      expect(status).toBe(200);
+    }
+  }
+
+  /** The id of a new direct session. */
+  async addSession(initiatorId: string, peerId: string): Promise<string> {
+    const answer = await this.post('/api/sessions', { initiator_id: initiatorId, peer_id: peerId });
+    expect(answer.status).toBe(201);
+    return sessionReplySchema.parse(answer.body).session.id;
+  }
+
+  /** The id of a new group. */
+  async addGroup(initiatorId: string, ...memberIds: readonly string[]): Promise<string> {
+    const body = { kind: 'group', initiator_id: initiatorId, member_ids: memberIds };
+    const answer = await this.post('/api/sessions', body);
+    expect(answer.status).toBe(201);
+    return answer.body.session.id;
+  }
+
+  /** Every row that a request could have stored or changed. */
+  async stored(): Promise<unknown> {
+    const { kysely } = this.db;
+    return {
+      participants: await kysely.selectFrom('participants').selectAll().orderBy('id').execute(),
+      sessions: await kysely.selectFrom('chat_sessions').selectAll().orderBy('id').execute(),
+      members: await kysely
+        .selectFrom('session_members')
+        .selectAll()
+        .orderBy('session_id')
+        .orderBy('participant_id')
+        .execute(),
+      messages: await kysely.selectFrom('chat_messages').selectAll().orderBy('id').execute(),
+    };
+  }
+
+  /** A bare connection, for requests that no client library would send. */
+  connect(): RawConnection {
+    return new RawConnection(this.port);
+  }
+
+  /** What comes back for the bytes of a request, when the server has closed the connection. */
+  async exchange(text: string): Promise<string> {
+    const connection = this.connect();
+    connection.write(text);
+    await connection.closed;
+    return connection.received;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.disposeAsync();
+  }
+}
+
+/** A TCP connection that remembers what it received. */
+export class RawConnection {
+  readonly socket: Socket;
+  readonly closed: Promise<void>;
+  received = '';
+  #isClosed = false;
+
+  constructor(port: number) {
+    this.socket = connect(port, '127.0.0.1');
+    this.socket.on('data', (data) => {
+      this.received += data;
+    });
+    this.socket.on('error', () => undefined);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.socket.once('close', () => {
+      this.#isClosed = true;
+      resolve();
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  write(text: string): void {
+    this.socket.write(text);
+  }
+
+  /** Waits until `text` has come. */
+  async until(text: string): Promise<string> {
+    await waitUntil(() => this.received.includes(text), { what: `${text}, got ${this.received}` });
+    return this.received;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** Expects an error reply with this code; `errors` are its field errors. */
+export function expectProblem(answer: Answer, code: ErrorCode, errors?: FieldErrors): void {
+  expect(answer.body).toMatchObject({ code, ...(errors && { errors }) });
+  if (errors) expect(answer.body.errors).toEqual(errors);
+}
+
+/** What two replies must have in common to look alike. */
+export function withoutRequestId({ status, body }: Answer): object {
+  const { request_id: _, ...rest } = body;
+  return { status, ...rest };
+}
+
+function parse(text: string): unknown {
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+function checkReply({ status, headers, body }: Answer): void {
+  expect(Object.fromEntries(headers)).toMatchObject({
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'cross-origin-resource-policy': 'same-origin',
+    'x-request-id': expect.stringMatching(/.+/),
+  });
+  if (status < 400 || body === undefined || body.status === 'not_ready') return;
+  const problem = problemSchema.parse(body);
+  const { title, retryable } = errorTable[problem.code];
+  expect(headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(problem).toMatchObject({ title, retryable, status, type: `/docs/errors#${problem.code}` });
+  expect(errorTable[problem.code].status).toBe(status);
+  expect(problem.request_id).toBe(headers.get('x-request-id'));
+}
+
+function scripted(usual: Authenticator, script: FixtureOptions['authenticate']): Authenticator {
+  return script ? { authenticate: (credentials) => script(credentials, usual) } : usual;
+}
+
+function recordingLog(lines: LogLine[]): Log {
+  const write = (level: string) => (fields: object, message: string) => {
+    lines.push({ level, fields: fields as LogLine['fields'], message });
+  };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
