@@ -75,7 +75,10 @@ function levelOf(file: string): number {
 function importsOf(file: string): { file: string; isType: boolean }[] {
   return specifiersOf(join(root, file))
     .filter(({ specifier }) => specifier.startsWith('.'))
-    .map(({ specifier, isType }) => ({ file: relative(root, resolve(root, dirname(file), specifier)), isType }));
+    .map(({ specifier, isType }) => ({
+      file: relative(root, resolve(root, dirname(file), specifier)),
+      isType,
+    }));
 }
 
 function specifiersOf(path: string): { specifier: string; isType: boolean }[] {

@@ -19,7 +19,6 @@ export type Seq = Branded<number, 'Seq'>;
 export const maxIdLength = 128;
 
 const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
 const controlCharacters = /[\u0000-\u001f\u007f]/;
 
 /** The session id in `value`, or null when no session can have such an id. */

@@ -1,3 +1,4 @@
+export * from './describe-errors.ts';
 export * from './errors.ts';
 export * from './frames.ts';
 export * from './ids.ts';

@@ -1,4 +1,5 @@
 export { type Config, ConfigError, parseConfig } from './config/config.ts';
+export { describeConfiguration } from './config/describe-configuration.ts';
 export type { Overrides } from './context.ts';
 export type { Log } from './lib/log.ts';
 export { Server } from './server.ts';

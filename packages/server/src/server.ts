@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
 import type { Log } from './lib/log.ts';
+import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
@@ -175,11 +176,4 @@ async function prepareTables(
       `the database lacks migrations (${outstanding.join(', ')}): run \`fleetlm db migrate\`, or leave FLEETLM_MIGRATE_AT_START on`,
     );
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
 }

@@ -1,3 +1,4 @@
+export * from './describe-schema.ts';
 export * from './phoenix-client.ts';
 export * from './quiet-log.ts';
 export * from './raw-socket.ts';

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One environment variable: how its text is read, its default, and why it is there. */
@@ -26,13 +28,34 @@ export function readVariables<Variables extends Record<string, Variable<unknown>
   const values: Record<string, unknown> = {};
   const problems: string[] = [];
   for (const [name, variable] of Object.entries(variables)) {
-    const text = env[name];
-    const result = text === undefined || text === '' ? { value: variable.fallback } : variable.read(text);
-    if (typeof result === 'string')
-      problems.push(`${name} ${result}${variable.secret ? '' : ` (it is "${text}")`}`);
+    const result = readVariable(name, variable, env);
+    if (typeof result === 'string') problems.push(`${name} ${result}`);
     else values[name] = result.value;
   }
   return { values: values as Read<Variables>, problems };
+}
+
+function readVariable(
+  name: string,
+  variable: Variable<unknown>,
+  env: Environment,
+): { value: unknown } | string {
+  const text = env[name] || undefined;
+  const file = variable.secret ? env[`${name}_FILE`] || undefined : undefined;
+  if (file !== undefined)
+    return text === undefined ? readSecretFile(name, file) : `and ${name}_FILE are both set`;
+  if (text === undefined) return { value: variable.fallback };
+  const result = variable.read(text);
+  return typeof result === 'string' && !variable.secret ? `${result} (it is "${text}")` : result;
+}
+
+/** A file's last line break comes from the editor, not from the secret. */
+function readSecretFile(name: string, file: string): { value: string } | string {
+  try {
+    return { value: readFileSync(file, 'utf8').trimEnd() };
+  } catch (error) {
+    return `cannot be read from ${name}_FILE: ${(error as Error).message}`;
+  }
 }
 
 export function text(fallback: string, description: string): Variable<string> {

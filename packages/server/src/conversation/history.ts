@@ -11,7 +11,7 @@ export interface HistoryRange {
 }
 
 /** A page ends when it holds this much JSON: a reader's memory, and ours, is bounded whatever was sent. */
-export const maxPageBytes = 256 << 10;
+const maxPageBytes = 256 << 10;
 
 const afterStatement = {
   name: 'history-after',

@@ -35,7 +35,7 @@ export interface MessageLimits {
 }
 
 /** The sender of the server's own messages, and of the service's `system` ones. */
-export const systemSender = parseParticipantId('system:fleetlm')!;
+const systemSender = parseParticipantId('system:fleetlm')!;
 
 /** Who sends: the caller itself, or whom the service names. */
 export function resolveSender(

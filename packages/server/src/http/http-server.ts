@@ -8,9 +8,10 @@ import type { Principal } from '../auth/principal.ts';
 import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
-import { admit } from './api-guard.ts';
+import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
+import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
 import { acceptJsonOnly } from './json-body.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
@@ -135,10 +136,15 @@ export class HttpServer implements AsyncDisposable {
     for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
   }
 
+  /** Before anything of a body is read. */
   async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    if (this.#isDraining) return sendProblem(reply, wireError('draining'));
     const { config, authenticator } = this.#options;
-    const admitted = await admit(request.headers, config.auth, authenticator);
+    const foreign = findForeign(request.headers, config.auth);
+    if (foreign !== null) return sendProblem(reply, foreign);
+    allowOrigin(request, reply);
+    if (isPreflight(request)) return answerPreflight(reply);
+    if (this.#isDraining) return sendProblem(reply, wireError('draining'));
+    const admitted = await authenticator.authenticate(readCredentials(request.headers));
     if (!admitted.ok) return sendProblem(reply, admitted.error);
     request.setDecorator<Principal>('principal', admitted.value);
     return undefined;

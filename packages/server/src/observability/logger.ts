@@ -1,9 +1,17 @@
 import { type DestinationStream, pino } from 'pino';
+import { PinoPretty } from 'pino-pretty';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 
-/** The process's log: a JSON object a line. Message bodies, tokens and secrets are never given to it. */
-export function createLogger({ level }: Config['log'], destination?: DestinationStream): Log {
+/**
+ * The process's log on stdout: a JSON object a line; at a terminal, lines for people. Message bodies, tokens and
+ * secrets are never given to it.
+ */
+export function createLogger({ level }: Config['log']): Log {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  return destination ? pino(options, destination) : pino(options);
+  return pino(options, process.stdout.isTTY ? linesForPeople() : pino.destination({ sync: true }));
+}
+
+function linesForPeople(): DestinationStream {
+  return PinoPretty({ translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', sync: true });
 }

@@ -8,6 +8,7 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import { type CloseReason, Connection, type ConnectionOptions } from './connection.ts';
 import { Flusher } from './flusher.ts';
 import { type Handshake, readHandshake } from './handshake.ts';
@@ -245,11 +246,4 @@ function destroy(this: Duplex): void {
 /** Waits for the time or the signal, whichever comes first. */
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await delay(ms, undefined, { ...(signal && { signal }) }).catch(() => undefined);
-}
-
-function untilAborted(signal: AbortSignal | undefined): Promise<void> {
-  const aborted = Promise.withResolvers<void>();
-  if (signal?.aborted) aborted.resolve();
-  else signal?.addEventListener('abort', () => aborted.resolve(), { once: true });
-  return aborted.promise;
 }

@@ -5,7 +5,7 @@ import { type ConnectionTarget, rawJsonTypes, toClientConfig } from './connectio
 import type { Database } from './schema.ts';
 
 /** A hand-written statement: prepared once per connection under its name. */
-export interface Statement {
+interface Statement {
   readonly name: string;
   readonly text: string;
 }

@@ -1,11 +1,11 @@
 import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
-import * as conversation from './migrations/0001-conversation.ts';
+import { up as conversation } from './migrations/0001-conversation.ts';
 import type { Database } from './schema.ts';
 
 /** Every migration by its name, in order. Append only: a migration that has run somewhere never changes. */
 const migrations: Readonly<Record<string, Migration>> = {
-  '0001-conversation': conversation,
+  '0001-conversation': { up: conversation },
 };
 
 /**

@@ -23,7 +23,7 @@ type Time = ColumnType<string, string | undefined, string>;
 /** Parsed when read, written as JSON text. */
 type JsonColumn = ColumnType<JsonObject, string | undefined, string>;
 
-export interface ParticipantsTable {
+interface ParticipantsTable {
   id: ParticipantId;
   kind: ParticipantKind;
   display_name: string | null;
@@ -33,7 +33,7 @@ export interface ParticipantsTable {
   updated_at: Time;
 }
 
-export interface SessionsTable {
+interface SessionsTable {
   id: SessionId;
   kind: SessionKind;
   status: Generated<SessionStatus>;
@@ -49,7 +49,7 @@ export interface SessionsTable {
   updated_at: Time;
 }
 
-export interface MembersTable {
+interface MembersTable {
   session_id: SessionId;
   participant_id: ParticipantId;
   role: 'initiator' | 'peer' | 'member';
@@ -65,7 +65,7 @@ export interface MembersTable {
   left_at: ColumnType<string | null, string | undefined, string | null>;
 }
 
-export interface MessagesTable {
+interface MessagesTable {
   session_id: SessionId;
   seq: number;
   id: MessageId;

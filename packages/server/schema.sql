@@ -1,0 +1,86 @@
+-- The tables that the migrations make, read from the catalog. Made by `npm run db:schema`; a test compares it.
+
+create table chat_messages (
+  session_id text collate "C" not null,
+  seq bigint not null,
+  id text collate "C" not null,
+  sender_id text collate "C" not null,
+  kind text not null,
+  content jsonb not null,
+  metadata jsonb not null,
+  shard_key smallint not null,
+  client_id text collate "C",
+  hop smallint not null default 0,
+  inserted_at timestamp(3) with time zone not null,
+  constraint chat_messages_content_check CHECK ((jsonb_typeof(content) = 'object'::text)),
+  constraint chat_messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'system'::text, 'tool_call'::text, 'assistant'::text]))),
+  constraint chat_messages_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  constraint chat_messages_pkey PRIMARY KEY (session_id, seq),
+  constraint chat_messages_seq_check CHECK ((seq > 0)),
+  constraint chat_messages_shard_key_check CHECK (((shard_key >= 0) AND (shard_key <= 1023)))
+);
+CREATE UNIQUE INDEX chat_messages_client_id ON public.chat_messages USING btree (session_id, sender_id, client_id) WHERE (client_id IS NOT NULL);
+CREATE UNIQUE INDEX chat_messages_id ON public.chat_messages USING btree (id);
+
+create table chat_sessions (
+  id text collate "C" not null,
+  kind text not null,
+  status text not null default 'open'::text,
+  initiator_id text collate "C" not null,
+  peer_id text collate "C",
+  agent_id text collate "C",
+  metadata jsonb not null default '{}'::jsonb,
+  version integer not null default 1,
+  last_seq bigint not null default 0,
+  last_message_id text collate "C",
+  last_message_at timestamp(3) with time zone,
+  inserted_at timestamp(3) with time zone not null default now(),
+  updated_at timestamp(3) with time zone not null default now(),
+  constraint chat_sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES participants(id),
+  constraint chat_sessions_check CHECK (((kind = 'group'::text) = (peer_id IS NULL))),
+  constraint chat_sessions_initiator_id_fkey FOREIGN KEY (initiator_id) REFERENCES participants(id),
+  constraint chat_sessions_kind_check CHECK ((kind = ANY (ARRAY['human_dm'::text, 'agent_dm'::text, 'group'::text]))),
+  constraint chat_sessions_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  constraint chat_sessions_peer_id_fkey FOREIGN KEY (peer_id) REFERENCES participants(id),
+  constraint chat_sessions_pkey PRIMARY KEY (id),
+  constraint chat_sessions_status_check CHECK ((status = ANY (ARRAY['open'::text, 'closed'::text, 'archived'::text])))
+) with (fillfactor=70);
+
+create table participants (
+  id text collate "C" not null,
+  kind text not null,
+  display_name text,
+  status text not null default 'active'::text,
+  metadata jsonb not null default '{}'::jsonb,
+  inserted_at timestamp(3) with time zone not null default now(),
+  updated_at timestamp(3) with time zone not null default now(),
+  constraint participants_id_check CHECK (((char_length(id) >= 1) AND (char_length(id) <= 128))),
+  constraint participants_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'agent'::text, 'system'::text]))),
+  constraint participants_metadata_check CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  constraint participants_pkey PRIMARY KEY (id),
+  constraint participants_status_check CHECK ((status = ANY (ARRAY['active'::text, 'disabled'::text])))
+);
+
+create table session_members (
+  session_id text collate "C" not null,
+  participant_id text collate "C" not null,
+  role text not null,
+  wake text not null default 'mention'::text,
+  last_read_seq bigint not null default 0,
+  last_read_message_id text collate "C",
+  last_read_at timestamp(3) with time zone,
+  own_sent bigint not null default 0,
+  own_sent_through_read bigint not null default 0,
+  activity_at timestamp(3) with time zone not null default now(),
+  listed boolean not null default true,
+  joined_at timestamp(3) with time zone not null default now(),
+  left_at timestamp(3) with time zone,
+  constraint session_members_check CHECK ((own_sent_through_read <= own_sent)),
+  constraint session_members_participant_id_fkey FOREIGN KEY (participant_id) REFERENCES participants(id),
+  constraint session_members_pkey PRIMARY KEY (session_id, participant_id),
+  constraint session_members_role_check CHECK ((role = ANY (ARRAY['initiator'::text, 'peer'::text, 'member'::text]))),
+  constraint session_members_session_id_fkey FOREIGN KEY (session_id) REFERENCES chat_sessions(id),
+  constraint session_members_wake_check CHECK ((wake = ANY (ARRAY['mention'::text, 'always'::text, 'never'::text])))
+) with (fillfactor=70);
+CREATE INDEX session_members_current ON public.session_members USING btree (participant_id, session_id) WHERE (left_at IS NULL);
+CREATE INDEX session_members_inbox ON public.session_members USING btree (participant_id, activity_at DESC, session_id DESC) WHERE listed;

@@ -1,0 +1,12 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describeErrors } from '@fleetlm/protocol';
+import { describeConfiguration } from 'fleetlm';
+
+// Writes the pages of docs/ that are made from the code. A test compares them.
+const pages = { 'configuration.md': describeConfiguration(), 'errors.md': describeErrors() };
+for (const [name, text] of Object.entries(pages)) {
+  const target = resolve(import.meta.dirname, '../docs', name);
+  writeFileSync(target, text);
+  console.log(`wrote ${target}`);
+}

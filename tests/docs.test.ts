@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describeErrors } from '@fleetlm/protocol';
+import { describeConfiguration } from 'fleetlm';
+import { describe, expect, test } from 'vitest';
+
+const docs = resolve(import.meta.dirname, '../docs');
+
+describe('pages made from the code are as the code is (else: npm run docs)', () => {
+  test.each([
+    ['configuration.md', describeConfiguration()],
+    ['errors.md', describeErrors()],
+  ])('%s', (name, expected) => {
+    expect(readFileSync(resolve(docs, name), 'utf8')).toBe(expected);
+  });
+});
