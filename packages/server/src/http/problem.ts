@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type ErrorCode, errorTable, type Problem, type WireError, wireError } from '@fleetlm/protocol';
+import { errorTable, type Problem, type WireError, wireError } from '@fleetlm/protocol';
 import type { FastifyReply } from 'fastify';
 import type { Log } from '../lib/log.ts';
 
@@ -65,18 +65,18 @@ export function toWireError(error: unknown, log: Log, requestId: string): WireEr
   return wireError('internal_error', `Something went wrong here; the log has it as ${requestId}`);
 }
 
-const frameworkErrors: ReadonlyMap<string, { readonly code: ErrorCode; readonly detail?: string }> = new Map([
-  ['FST_ERR_CTP_BODY_TOO_LARGE', { code: 'payload_too_large' }],
-  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', { code: 'unsupported_media_type' }],
-  ['FST_ERR_BAD_URL', { code: 'bad_request', detail: 'The path holds a malformed percent-escape' }],
-  ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', { code: 'bad_request', detail: 'Content-Length is wrong' }],
-  ['ECONNRESET', { code: 'bad_request', detail: 'The request ended early' }],
+const frameworkErrors: ReadonlyMap<string, WireError> = new Map([
+  ['FST_ERR_CTP_BODY_TOO_LARGE', wireError('payload_too_large')],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', wireError('unsupported_media_type')],
+  ['FST_ERR_BAD_URL', wireError('bad_request', 'The path holds a malformed percent-escape')],
 ]);
 
+/** Only Fastify gives errors a status; a code alone says little, since Postgres' connections break by ECONNRESET too. */
 function findFrameworkError(error: unknown): WireError | null {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const known = frameworkErrors.get(code);
-  return known === undefined ? null : wireError(known.code, known.detail);
+  if (!(error instanceof Error && 'statusCode' in error)) return null;
+  const known = 'code' in error ? frameworkErrors.get(String(error.code)) : undefined;
+  const isOurs = typeof error.statusCode !== 'number' || error.statusCode >= 500;
+  return known ?? (isOurs ? null : wireError('bad_request', 'The request is malformed, or ended early'));
 }
 
 function discardRest(request: IncomingMessage): void {

@@ -55,17 +55,19 @@ describe('identity', () => {
     expectProblem(await fixture.get('/api/participants', 'user:off'), 'participant_disabled');
   });
 
-  test('an authenticator that fails is ours: 500, logged once, with nothing of it in the reply', async () => {
-    await using fixture = await startHttpFixture({
-      authenticate: () => Promise.reject(new Error('password=hunter2')),
-    });
-    const answer = await fixture.get('/api/participants');
-    expectProblem(answer, 'internal_error');
-    expect(JSON.stringify(answer.body)).not.toContain('hunter2');
-    const errors = fixture.logLines.filter(({ level }) => level === 'error');
-    expect(errors).toHaveLength(1);
-    expect(errors[0]!.fields).toMatchObject({ requestId: answer.body.request_id });
-  });
+  test.each([{}, { code: 'ECONNRESET' }, { code: '57P01', severity: 'FATAL' }])(
+    'what fails here with %j is 500, logged once, with nothing of it in the reply',
+    async (fields) => {
+      const error = Object.assign(new Error('password=hunter2'), fields);
+      await using fixture = await startHttpFixture({ authenticate: () => Promise.reject(error) });
+      const answer = await fixture.get('/api/participants');
+      expectProblem(answer, 'internal_error');
+      expect(JSON.stringify(answer.body)).not.toContain('hunter2');
+      const errors = fixture.logLines.filter(({ level }) => level === 'error');
+      expect(errors).toHaveLength(1);
+      expect(errors[0]!.fields).toMatchObject({ requestId: answer.body.request_id });
+    },
+  );
 });
 
 describe('host and origin', () => {
@@ -111,6 +113,34 @@ describe('host and origin', () => {
     const headers = { origin: 'https://evil.example' };
     expectProblem(await fixture.call('PUT', '/api/participants/user:x', { headers, body: {} }), 'forbidden');
     expect(await fixture.stored()).toEqual(before);
+  });
+
+  test('S33: a page of a listed origin may ask first, and read replies, without credentials', async () => {
+    await using fixture = await startHttpFixture(listed);
+    const origin = 'https://app.example';
+    const preflight = await fixture.call('OPTIONS', '/api/participants/user:x', {
+      headers: { origin, 'access-control-request-method': 'PUT' },
+      as: '',
+    });
+    expect(preflight.status).toBe(204);
+    expect(Object.fromEntries(preflight.headers)).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': expect.stringContaining('PUT'),
+      'access-control-allow-headers': expect.stringContaining('x-participant-id'),
+      vary: 'origin',
+    });
+    for (const path of ['/api/participants', '/api/participants/user:nobody']) {
+      const { headers } = await fixture.call('GET', path, { headers: { origin } });
+      expect(headers.get('access-control-allow-origin')).toBe(origin);
+      expect(headers.get('access-control-allow-credentials')).toBe(null);
+    }
+    const foreign = await fixture.call('OPTIONS', '/api/participants', {
+      headers: { origin: 'https://evil.example', 'access-control-request-method': 'GET' },
+    });
+    expectProblem(foreign, 'forbidden');
+    expect(foreign.headers.get('access-control-allow-origin')).toBe(null);
+    const without = await fixture.get('/api/participants');
+    expect(without.headers.get('access-control-allow-origin')).toBe(null);
   });
 
   test('health is open for every host and origin', async () => {

@@ -136,7 +136,7 @@ export class HttpFixture implements AsyncDisposable {
         ...(as !== undefined && { 'x-participant-id': as }),
         ...headers,
       },
-      ...(rawBody !== undefined && { body: rawBody as BodyInit }),
+      ...(rawBody !== undefined && { body: rawBody as NonNullable<RequestInit['body']> }),
     });
     const answer = {
       status: response.status,

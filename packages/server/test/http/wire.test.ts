@@ -54,6 +54,19 @@ describe('paths', () => {
     }
   });
 
+  test.each([
+    ['OPTIONS *', 404],
+    ['GET //api/participants', 404],
+    ['GET http://localhost/health/live', 200],
+    ['QUERY /api/participants', 400],
+    ['PROPFIND /api/participants', 404],
+    ['TRACE /api/participants', 404],
+  ])('the odd request line %s: %i', async (line, status) => {
+    const answer = await fixture.exchange(`${line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toContain('x-content-type-options: nosniff');
+  });
+
   test('an upgrade that nobody takes is answered as if it were none', async () => {
     const headers = 'Host: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket';
     const answer = await fixture.exchange(`GET /socket/websocket HTTP/1.1\r\n${headers}\r\n\r\n`);
