@@ -8,7 +8,6 @@ import { ParticipantDirectory } from './conversation/participant-directory.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
-import { Failpoints } from './lib/failpoints.ts';
 import type { Log } from './lib/log.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
@@ -46,9 +45,8 @@ export function buildContext(options: ContextOptions) {
 function buildConversation({ config, target, log, overrides }: ContextOptions) {
   const opened = openDatabase(target, config.database.poolSize, log);
   const db = overrides.wrapDb?.(opened) ?? opened;
-  const failpoints = new Failpoints(config.failpoints);
   const hook = overrides.appendHook ?? noAppendHook;
-  const appender = new Appender({ target, limits: config.append, hook, failpoints, log });
+  const appender = new Appender({ target, limits: config.append, hook, failpoints: config.failpoints, log });
   return { db, appender, directory: new ParticipantDirectory(db.kysely) };
 }
 

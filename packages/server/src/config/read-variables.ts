@@ -62,6 +62,23 @@ export function text(fallback: string, description: string): Variable<string> {
   return { read: (value) => ({ value }), fallback, shownDefault: fallback, type: 'text', description };
 }
 
+/** A text in a form of its own: `parse` throws, with the message "must be …", when it is not in that form. */
+export function parsed<T>(parse: (text: string) => T, description: string): Variable<T> {
+  return {
+    read: (value) => {
+      try {
+        return { value: parse(value) };
+      } catch (error) {
+        return (error as Error).message;
+      }
+    },
+    fallback: parse(''),
+    shownDefault: '',
+    type: 'text',
+    description,
+  };
+}
+
 export function secret(description: string): Variable<string | null> {
   return {
     read: (value) => ({ value }),

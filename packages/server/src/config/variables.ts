@@ -1,5 +1,16 @@
+import { Failpoints } from '../lib/failpoints.ts';
 import type { Read, Variable } from './read-variables.ts';
-import { boolean, bytes, choice, integer, list, milliseconds, secret, text } from './read-variables.ts';
+import {
+  boolean,
+  bytes,
+  choice,
+  integer,
+  list,
+  milliseconds,
+  parsed,
+  secret,
+  text,
+} from './read-variables.ts';
 
 /** One or more settings are wrong; the message names each with what to do. */
 export class ConfigError extends Error {
@@ -141,8 +152,8 @@ export const variables = {
     'info',
     'How much the log tells.',
   ),
-  FLEETLM_FAILPOINTS: text(
-    '',
+  FLEETLM_FAILPOINTS: parsed(
+    (rules) => new Failpoints(rules),
     'Faults to provoke at named places, for tests: `after_commit_before_ack=kill@0.01;seed=7`.',
   ),
 } satisfies Record<string, Variable<unknown>>;

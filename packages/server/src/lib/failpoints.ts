@@ -58,7 +58,7 @@ function parseRule(part: string): [Failpoint, Rule] {
   const match = /^(\w+)=(kill|throw|sleep\((\d+)\))(?:@([\d.]+))?$/.exec(part);
   const name = names.find((candidate) => candidate === match?.[1]);
   if (!match || !name) {
-    throw new Error(`failpoint "${part}": write name=action@probability, with one of ${names.join(', ')}`);
+    throw new Error(`must be name=action@probability; names are ${names.join(', ')}`);
   }
   const action: Action =
     match[3] === undefined ? { kind: match[2] as 'kill' | 'throw' } : { kind: 'sleep', ms: Number(match[3]) };

@@ -8,8 +8,19 @@ import type { Log } from '../lib/log.ts';
  * secrets are never given to it.
  */
 export function createLogger({ level }: Config['log']): Log {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: withoutData },
+  };
   return pino(options, process.stdout.isTTY ? linesForPeople() : pino.destination({ sync: true }));
+}
+
+/** Postgres quotes the refused row in an error's `detail` and `where`: that is somebody's message. */
+function withoutData(error: Error & { readonly code?: string }): object {
+  const { name, message, code, stack, cause } = error;
+  return { type: name, message, code, stack, ...(cause instanceof Error && { cause: withoutData(cause) }) };
 }
 
 function linesForPeople(): DestinationStream {

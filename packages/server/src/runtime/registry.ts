@@ -1,5 +1,6 @@
 interface Entry<A> {
   readonly actor: A;
+  isRunning: boolean;
   /** Resolves with the actor once it runs; the same promise for all who ask meanwhile. */
   readonly running: Promise<A>;
 }
@@ -28,13 +29,17 @@ export class Registry<Id, A> {
   /** Enters an actor that is starting. One whose start fails is taken out again. */
   enter(id: Id, actor: A, start: () => Promise<void>): Promise<A> {
     const running = start().then(
-      () => actor,
+      () => {
+        entry.isRunning = true;
+        return actor;
+      },
       (error: unknown) => {
         this.leave(id, actor);
         throw error;
       },
     );
-    this.#entries.set(id, { actor, running });
+    const entry = { actor, running, isRunning: false };
+    this.#entries.set(id, entry);
     return running;
   }
 
@@ -43,7 +48,12 @@ export class Registry<Id, A> {
     return this.#entries.get(id)?.actor === actor && this.#entries.delete(id);
   }
 
+  /** All actors, also those that are starting. */
   entries(): [Id, A][] {
     return [...this.#entries].map(([id, { actor }]) => [id, actor]);
+  }
+
+  runningEntries(): [Id, A][] {
+    return [...this.#entries].filter(([, entry]) => entry.isRunning).map(([id, { actor }]) => [id, actor]);
   }
 }

@@ -67,7 +67,8 @@ export class Supervisor<Id, A extends Actor> {
 
   #passivate(): void {
     const now = performance.now();
-    for (const [id, actor] of this.#registry.entries()) {
+    // One that is still starting has nobody yet, and somebody who waits for it.
+    for (const [id, actor] of this.#registry.runningEntries()) {
       if (!actor.isIdle) {
         this.#idleSince.delete(actor);
         continue;

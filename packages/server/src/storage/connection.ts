@@ -18,7 +18,8 @@ export function toClientConfig(target: ConnectionTarget, applicationName: string
     // A peer that is gone is noticed in the end even on a connection that only waits.
     keepAlive: true,
     types: columnTypes,
-    options: '-c timezone=UTC',
+    // What `toIsoTime` reads, whatever the database's defaults are.
+    options: '-c timezone=UTC -c datestyle=ISO',
   };
 }
 
