@@ -9,7 +9,7 @@ export type Config = ReturnType<typeof group>;
 /** The configuration in `env`. Throws a `ConfigError` that names every bad variable at once. */
 export function parseConfig(env: Environment): Config {
   const { values, problems } = readVariables(variables, env);
-  const all = [...problems, ...(problems.length === 0 ? findConflicts(values) : [])];
+  const all = [...problems, ...findConflicts(values)];
   if (all.length > 0) throw new ConfigError(all);
   return deepFreeze(group(values));
 }

@@ -20,7 +20,10 @@ export type Read<Variables> = {
   readonly [Name in keyof Variables]: Variables[Name] extends Variable<infer T> ? T : never;
 };
 
-/** Reads every variable; an empty text counts as unset. All problems are collected. */
+/**
+ * Reads every variable; an empty text counts as unset. All problems are collected; a bad variable has its default,
+ * so that the others can still be checked against each other.
+ */
 export function readVariables<Variables extends Record<string, Variable<unknown>>>(
   variables: Variables,
   env: Environment,
@@ -30,7 +33,7 @@ export function readVariables<Variables extends Record<string, Variable<unknown>
   for (const [name, variable] of Object.entries(variables)) {
     const result = readVariable(name, variable, env);
     if (typeof result === 'string') problems.push(`${name} ${result}`);
-    else values[name] = result.value;
+    values[name] = typeof result === 'string' ? variable.fallback : result.value;
   }
   return { values: values as Read<Variables>, problems };
 }
