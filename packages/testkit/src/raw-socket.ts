@@ -84,17 +84,18 @@ export class RawSocket implements AsyncDisposable {
 
   /** Takes the first unread frame that fits. */
   async next(predicate: (frame: RawFrame) => boolean = () => true): Promise<RawFrame> {
-    const index = await this.#until('a frame', () => {
+    const [frame] = await this.#until('a frame', () => {
       const found = this.#unread.findIndex(predicate);
-      return found === -1 ? null : found;
+      return found === -1 ? null : this.#unread.splice(found, 1);
     });
-    return this.#unread.splice(index, 1)[0];
+    return frame;
   }
 
   /** Takes the next `count` frames. */
   async take(count: number): Promise<RawFrame[]> {
-    await this.#until(`${count} frames`, () => (this.#unread.length >= count ? true : null));
-    return this.#unread.splice(0, count);
+    return this.#until(`${count} frames`, () =>
+      this.#unread.length >= count ? this.#unread.splice(0, count) : null,
+    );
   }
 
   /** Sends a heartbeat, waits for its answer, and takes the frames that came before it. */
@@ -102,11 +103,11 @@ export class RawSocket implements AsyncDisposable {
     this.#settles += 1;
     const ref = `settle-${this.#settles}`;
     this.send([null, ref, 'phoenix', 'heartbeat', {}]);
-    const index = await this.#until('the answer to a heartbeat', () => {
+    const frames = await this.#until('the answer to a heartbeat', () => {
       const found = this.#unread.findIndex((frame) => frame[1] === ref);
-      return found === -1 ? null : found;
+      return found === -1 ? null : this.#unread.splice(0, found + 1);
     });
-    return this.#unread.splice(0, index + 1).slice(0, -1);
+    return frames.slice(0, -1);
   }
 
   /** How the connection ended. */
@@ -162,6 +163,7 @@ export class RawSocket implements AsyncDisposable {
     for (const watcher of this.#watchers) watcher();
   }
 
+  /** Waits for what `read` returns. It may take frames: after its first find it is not called again. */
   #until<T>(what: string, read: () => T | null, isClose = false): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const fail = (why: string) =>
@@ -169,8 +171,10 @@ export class RawSocket implements AsyncDisposable {
     const timer = setTimeout(() => fail(`${waitMs} ms passed`), waitMs);
     const check = () => {
       const value = read();
-      if (value !== null) resolve(value);
-      else if (this.#closed !== null && !isClose) fail(`closed with ${this.#closed.code}`);
+      if (value !== null) {
+        this.#watchers.delete(check);
+        resolve(value);
+      } else if (this.#closed !== null && !isClose) fail(`closed with ${this.#closed.code}`);
     };
     this.#watchers.add(check);
     check();

@@ -25,16 +25,25 @@ export interface SessionChannelOptions {
   readonly port: ChannelPort;
 }
 
+/** A `send` whose answer is due: it has its result, or waits for its commit. */
+interface PendingSend {
+  readonly reply: Reply;
+  result: Result<Appended> | null;
+}
+
 /**
  * `session:<id>`: one client in one session. It follows the session by a feed from its join on. Many `send`s may
- * be in flight, in order, since their lane keeps it; every other event is answered after them.
+ * be in flight: their lane keeps their order, and their answers are given in it, also of those that are refused
+ * at once. Every other event is answered after them.
  */
 export class SessionChannel implements Channel, FeedReader {
   readonly #options: SessionChannelOptions;
   #joined: JoinedSession | null = null;
   #hasLeft = false;
-  /** Sends that are not answered yet, and who waits for the last of them. */
-  #sending = 0;
+  /** Sends that are not answered yet, in order, and who waits for the last of them. */
+  readonly #sending: PendingSend[] = [];
+  /** Set while a sender is looked up: the sends behind it wait to be handed on. */
+  #handedOn: Promise<void> | null = null;
   #allSent: PromiseWithResolvers<void> | null = null;
 
   constructor(options: SessionChannelOptions) {
@@ -97,12 +106,14 @@ export class SessionChannel implements Channel, FeedReader {
     const { gateway, principal } = this.#options;
     const { content: input, sender_id: senderId = null, client_id: clientId = null } = parsed.value;
     const sessionId = this.#joined!.session.id;
-    this.#sending += 1;
-    gateway.messages.append(principal, { sessionId, senderId, clientId, input }, (result) => {
-      if (result.ok) reply.ok(encodeSendReply(result.value));
-      else reply.error(result.error);
-      this.#sendAnswered();
-    });
+    const send: PendingSend = { reply, result: null };
+    this.#sending.push(send);
+    this.#handOn(() =>
+      gateway.messages.append(principal, { sessionId, senderId, clientId, input }, (result) => {
+        send.result = result;
+        this.#answerSends();
+      }),
+    );
   }
 
   #history(payload: JsonObject, reply: Reply): void | Promise<void> {
@@ -118,16 +129,34 @@ export class SessionChannel implements Channel, FeedReader {
     });
   }
 
+  /** One after the other, so that the service's messages of several senders keep their order too. */
+  #handOn(append: () => void | Promise<void>): void {
+    const pending = this.#handedOn === null ? append() : this.#handedOn.then(append);
+    if (!pending) return;
+    const handedOn = pending.then(() => {
+      if (this.#handedOn === handedOn) this.#handedOn = null;
+    });
+    this.#handedOn = handedOn;
+  }
+
   /** Runs when every send before it is answered. */
   #afterSends(answer: () => void | Promise<void>): void | Promise<void> {
-    if (this.#sending === 0) return answer();
+    if (this.#sending.length === 0) return answer();
     this.#allSent ??= Promise.withResolvers();
     return this.#allSent.promise.then(answer);
   }
 
-  #sendAnswered(): void {
-    this.#sending -= 1;
-    if (this.#sending > 0) return;
+  /**
+   * Answers as far as results have come without a gap. One that is stored never waits here for an earlier one:
+   * the lane has settled that first, so that no reply comes after its own broadcast.
+   */
+  #answerSends(): void {
+    for (let next = this.#sending[0]; next?.result; next = this.#sending[0]) {
+      this.#sending.shift();
+      if (next.result.ok) next.reply.ok(encodeSendReply(next.result.value));
+      else next.reply.error(next.result.error);
+    }
+    if (this.#sending.length > 0) return;
     this.#allSent?.resolve();
     this.#allSent = null;
   }

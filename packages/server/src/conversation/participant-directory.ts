@@ -25,6 +25,8 @@ export class ParticipantDirectory {
     this.#cache = new LRUCache<ParticipantId, Entry>({
       max: maxEntries,
       ttl: maxAgeMs,
+      // Whoever is asking when a participant is forgotten gets an answer; it is not kept.
+      ignoreFetchAbort: true,
       fetchMethod: async (id: ParticipantId) => ({ identity: (await findParticipant(db, id)) ?? null }),
     });
   }

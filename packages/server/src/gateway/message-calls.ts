@@ -76,9 +76,14 @@ export class MessageCalls {
 
   /**
    * Stores a message. `done` is called once: synchronously if the call is refused at once, else as soon as the
-   * message is committed and before anybody else hears of it.
+   * message is committed and before anybody else hears of it. When the sender has to be looked up first, a
+   * promise tells that the message has its place in line: a caller whose messages must keep their order waits.
    */
-  append(principal: Principal, request: AppendRequest, done: (result: Result<Appended>) => void): void {
+  append(
+    principal: Principal,
+    request: AppendRequest,
+    done: (result: Result<Appended>) => void,
+  ): void | Promise<void> {
     const sender = resolveSender(principal, request);
     if (!sender.ok) {
       done(sender);
@@ -90,7 +95,7 @@ export class MessageCalls {
       this.#appendAs(principal, request, sender.value, identity, done);
       return;
     }
-    directory.find(sender.value).then(
+    return directory.find(sender.value).then(
       (found) => this.#appendAs(principal, request, sender.value, found, done),
       (error: unknown) => {
         this.#options.log.error({ err: error }, 'looking up a sender failed');
@@ -187,7 +192,9 @@ function toHistoryPage(
   { afterSeq, beforeSeq }: HistoryRange,
   lastSeq: number,
 ): HistoryPage {
-  const first = messages[0]?.seq ?? Math.min(afterSeq ?? beforeSeq ?? 0, lastSeq) + 1;
+  // An empty page lies where it was looked for: right after its cursor, or right before it.
+  const after = afterSeq ?? Math.max((beforeSeq ?? 0) - 1, 0);
+  const first = messages[0]?.seq ?? Math.min(after, lastSeq) + 1;
   const last = messages.at(-1)?.seq ?? first - 1;
   return {
     messages,

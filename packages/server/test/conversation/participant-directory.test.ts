@@ -1,0 +1,48 @@
+import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ParticipantDirectory } from '../../src/conversation/participant-directory.ts';
+import { upsertParticipant } from '../../src/conversation/participants.ts';
+import { type Db, openDatabase } from '../../src/storage/database.ts';
+import { alice, bob, stranger } from './fixtures.ts';
+
+let database: TestDatabase;
+let db: Db;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = openDatabase(database.target, 2, quietLog);
+  for (const id of [alice, bob]) await upsertParticipant(db.kysely, id, {});
+});
+afterAll(async () => {
+  await db.close();
+  await database[Symbol.asyncDispose]();
+});
+
+test('a participant is known once it was looked up; one that is absent is null', async () => {
+  const directory = new ParticipantDirectory(db.kysely);
+  expect(directory.peek(alice)).toBeUndefined();
+  expect(await directory.find(alice)).toMatchObject({ kind: 'user', status: 'active' });
+  expect(directory.peek(alice)).toMatchObject({ kind: 'user' });
+  expect(await directory.find(stranger)).toBeNull();
+  expect(directory.peek(stranger)).toBeNull();
+});
+
+test('a change on this node is seen by the next call', async () => {
+  const directory = new ParticipantDirectory(db.kysely);
+  await directory.find(alice);
+  await upsertParticipant(db.kysely, alice, { status: 'disabled' });
+  directory.forget(alice);
+  expect(directory.peek(alice)).toBeUndefined();
+  expect(await directory.find(alice)).toMatchObject({ status: 'disabled' });
+});
+
+test('forgotten while it is looked up: whoever asked is answered, and nothing old is kept', async () => {
+  const directory = new ParticipantDirectory(db.kysely);
+  const asked = [directory.find(bob), directory.find(bob)];
+  directory.forget(bob);
+  const after = directory.find(bob);
+  await upsertParticipant(db.kysely, bob, { status: 'disabled' });
+  directory.forget(bob);
+  expect(await Promise.all([...asked, after])).toMatchObject([{ kind: 'user' }, { kind: 'user' }, {}]);
+  expect(await directory.find(bob)).toMatchObject({ status: 'disabled' });
+});
