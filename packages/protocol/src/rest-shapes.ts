@@ -6,12 +6,13 @@
 import { z } from 'zod';
 import type { ErrorCode } from './errors.ts';
 import { type ParticipantId, parseParticipantId } from './ids.ts';
-import { findJsonProblem, isJsonObject } from './json.ts';
+import { findJsonProblem } from './json.ts';
+import { objectShape, optionalObjectShape } from './object-shape.ts';
 import {
   clientIdSchema,
   cursorSchema,
   defaultPageSize,
-  draftSchema,
+  draftFields,
   memberSchema,
   messageIdSchema,
   messageSchema,
@@ -19,20 +20,19 @@ import {
   participantIdSchema,
   participantKinds,
   participantSchema,
+  participantStatuses,
   sessionKinds,
   sessionSchema,
   sessionStatuses,
   storableObjectSchema,
+  wakes,
 } from './shapes.ts';
 
 /** Longest display name, in UTF-16 units: it is shown beside each message, not read on its own. */
 export const maxDisplayNameLength = 256;
 
-const participantStatuses = ['active', 'disabled'] as const;
-const wakes = ['mention', 'always', 'never'] as const;
-
 /** `PUT /api/participants/:id`. A `display_name` of null takes the name away. */
-export const participantBodySchema = optionalBody(
+export const participantBodySchema = optionalObjectShape(
   {
     kind: oneOf(participantKinds).optional(),
     display_name: displayNameSchema().nullish(),
@@ -43,7 +43,7 @@ export const participantBodySchema = optionalBody(
 );
 
 /** `POST /api/sessions` without a kind. */
-export const directSessionBodySchema = body({
+export const directSessionBodySchema = objectShape({
   kind: z.undefined('must be "group", or left out for a direct session').optional(),
   initiator_id: participantIdSchema,
   peer_id: participantIdSchema,
@@ -51,7 +51,7 @@ export const directSessionBodySchema = body({
 });
 
 /** `POST /api/sessions` of kind `group`. */
-export const groupSessionBodySchema = body({
+export const groupSessionBodySchema = objectShape({
   kind: z.literal('group'),
   initiator_id: participantIdSchema,
   // One issue for the whole list: 100,000 bad ids must not become 100,000 texts.
@@ -63,23 +63,23 @@ export const groupSessionBodySchema = body({
 });
 
 /** `PATCH /api/sessions/:id`. */
-export const sessionChangeBodySchema = body({
+export const sessionChangeBodySchema = objectShape({
   status: oneOf(sessionStatuses).optional(),
   metadata: storableObjectSchema.optional(),
 });
 
 /** `PUT /api/sessions/:id/members/:participant_id`. */
-export const memberBodySchema = optionalBody({ wake: oneOf(wakes).optional() });
+export const memberBodySchema = optionalObjectShape({ wake: oneOf(wakes).optional() });
 
 /** `POST /api/sessions/:id/messages`. */
-export const appendBodySchema = body({
-  ...draftSchema.shape,
+export const appendBodySchema = objectShape({
+  ...draftFields,
   sender_id: participantIdSchema.optional(),
   client_id: clientIdSchema.optional(),
 });
 
 /** `POST /api/sessions/:id/read`: up to a message, by id or seq; without either, to the end. */
-export const readBodySchema = optionalBody({
+export const readBodySchema = optionalObjectShape({
   participant_id: participantIdSchema.optional(),
   message_id: messageIdSchema.optional(),
   seq: cursorSchema.optional(),
@@ -154,27 +154,6 @@ export const problemSchema = z.object({
   errors: z.record(z.string(), z.array(z.string())).optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
-
-/** A body that must be there. Fields of null are dropped, but for those whose value may be null. */
-function body<Shape extends z.ZodRawShape>(shape: Shape, nullable: readonly string[] = []) {
-  return z.preprocess((value) => dropNulls(value, nullable), z.object(shape, 'must be a JSON object'));
-}
-
-/** A body that may be left out: all its fields are optional. */
-function optionalBody<Shape extends z.ZodRawShape>(shape: Shape, nullable: readonly string[] = []) {
-  return z.preprocess(
-    (value) => (value === undefined ? {} : dropNulls(value, nullable)),
-    z.object(shape, 'must be a JSON object'),
-  );
-}
-
-function dropNulls(value: unknown, nullable: readonly string[]): unknown {
-  if (!isJsonObject(value)) return value;
-  // `fromEntries` defines own properties: a "__proto__" of the body stays a key like any other.
-  return Object.fromEntries(
-    Object.entries(value).filter(([key, field]) => field !== null || nullable.includes(key)),
-  );
-}
 
 function oneOf<const Values extends readonly string[]>(values: Values) {
   return z.enum(values, `must be one of ${values.join(', ')}`);

@@ -16,6 +16,7 @@ import {
   type SessionId,
 } from './ids.ts';
 import { findJsonProblem, isJsonObject, type JsonObject } from './json.ts';
+import { objectShape } from './object-shape.ts';
 
 const idHint = `must be 1 to ${maxIdLength} characters without control characters`;
 
@@ -57,8 +58,11 @@ export const pageSizeSchema = z
   .default(defaultPageSize);
 
 export const participantKinds = ['user', 'agent', 'system'] as const;
+export const participantStatuses = ['active', 'disabled'] as const;
 export const sessionKinds = ['human_dm', 'agent_dm', 'group'] as const;
 export const sessionStatuses = ['open', 'closed', 'archived'] as const;
+/** When a message wakes an agent that is a member of a group. */
+export const wakes = ['mention', 'always', 'never'] as const;
 export const messageKinds = ['text', 'system', 'tool_call', 'assistant'] as const;
 
 export type ParticipantKind = (typeof participantKinds)[number];
@@ -72,7 +76,7 @@ export const participantSchema = z.object({
   id: participantIdSchema,
   kind: z.enum(participantKinds),
   display_name: z.string().nullable(),
-  status: z.enum(['active', 'disabled']),
+  status: z.enum(participantStatuses),
   metadata: z.record(z.string(), z.unknown()),
   inserted_at: timestampSchema,
   updated_at: timestampSchema,
@@ -116,36 +120,37 @@ export type Session = z.infer<typeof sessionSchema>;
 export const memberSchema = z.object({
   participant_id: participantIdSchema,
   role: z.enum(['initiator', 'peer', 'member']),
-  wake: z.enum(['mention', 'always', 'never']),
+  wake: z.enum(wakes),
   last_read_seq: cursorSchema,
   joined_at: timestampSchema,
 });
 export type Member = z.infer<typeof memberSchema>;
 
-/** A message as its sender writes it, in REST bodies and inside the channel's `send`. */
-export const draftSchema = z.object({
+/** The fields of a message as its sender writes it, in REST bodies and inside the channel's `send`. */
+export const draftFields = {
   kind: z.enum(messageKinds, `must be one of ${messageKinds.join(', ')}`).default('text'),
   content: storableObjectSchema,
   metadata: storableObjectSchema.default({}),
-});
+};
+export const draftSchema = objectShape(draftFields);
 export type DraftInput = z.infer<typeof draftSchema>;
 
-export const joinPayloadSchema = z.object({
-  last_seq: cursorSchema.nullish(),
+/** `phx_join` of `session:<id>`. */
+export const joinPayloadSchema = objectShape({
+  last_seq: cursorSchema.optional(),
   limit: pageSizeSchema,
 });
-export type JoinPayload = z.infer<typeof joinPayloadSchema>;
 
-export const sendPayloadSchema = z.object({
+/** `send` on `session:<id>`. */
+export const sendPayloadSchema = objectShape({
   content: draftSchema,
-  client_id: clientIdSchema.nullish(),
-  sender_id: participantIdSchema.nullish(),
+  client_id: clientIdSchema.optional(),
+  sender_id: participantIdSchema.optional(),
 });
-export type SendPayload = z.infer<typeof sendPayloadSchema>;
 
-export const historyPayloadSchema = z.object({
-  before_seq: cursorSchema.nullish(),
-  after_seq: cursorSchema.nullish(),
+/** `history` on `session:<id>`. */
+export const historyPayloadSchema = objectShape({
+  before_seq: cursorSchema.optional(),
+  after_seq: cursorSchema.optional(),
   limit: pageSizeSchema,
 });
-export type HistoryPayload = z.infer<typeof historyPayloadSchema>;

@@ -121,7 +121,7 @@ export class SessionChannel implements Channel, FeedReader {
     if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
     const { gateway, principal, sessionId } = this.#options;
     const { after_seq: afterSeq, before_seq: beforeSeq, limit } = parsed.value;
-    const range = { afterSeq: afterSeq ?? undefined, beforeSeq: beforeSeq ?? undefined, limit };
+    const range = { afterSeq, beforeSeq, limit };
     return this.#afterSends(async () => {
       const result = await gateway.messages.history(principal, sessionId, range);
       if (result.ok) reply.ok(encodeHistoryReply(result.value));
