@@ -29,8 +29,12 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
     statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs,
   });
-  // The pool replaces a lost idle connection; without a listener it would end the process.
-  pool.on('error', (error) => log.warn({ err: error }, 'database connection lost'));
+  // The pool replaces a lost connection; without a listener its error would end the process. The pool listens
+  // only to those that are idle, Kysely to none: an error between a query's request and its answer hits nobody.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ err: error }, 'database connection lost'));
+  });
+  pool.on('error', () => {});
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return {
     kysely,

