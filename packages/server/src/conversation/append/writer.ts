@@ -39,6 +39,7 @@ export class Writer {
   readonly #options: WriterOptions;
   readonly #abort = new AbortController();
   #client: Client | null = null;
+  #recovering: Promise<void> | null = null;
   /** The backend of the last connection: to be terminated before another one appends. */
   #backend: Backend | null = null;
 
@@ -52,7 +53,14 @@ export class Writer {
   }
 
   /** Connects, trying until it succeeds or the writer is closed. */
-  async recover(): Promise<void> {
+  recover(): Promise<void> {
+    this.#recovering ??= this.#recover().finally(() => {
+      this.#recovering = null;
+    });
+    return this.#recovering;
+  }
+
+  async #recover(): Promise<void> {
     this.#disconnect();
     for (let attempt = 0; !this.#abort.signal.aborted; attempt++) {
       try {
@@ -85,19 +93,17 @@ export class Writer {
   /** Ends the connection. An append in flight ends as unknown. */
   async close(): Promise<void> {
     this.#abort.abort();
+    await this.#recovering;
     const client = this.#client;
     this.#client = null;
     if (client) await endClient(client);
   }
 
   async #connect(): Promise<void> {
-    const { target, timeouts, log } = this.#options;
+    const { target, timeouts } = this.#options;
     const client = new Client({ ...toClientConfig(target, 'fleetlm-append'), pipeline: true });
     // Without a listener the loss of an idle connection would end the process.
-    client.on('error', (error) => {
-      log.warn({ err: error }, 'append connection lost');
-      if (this.#client === client) this.#client = null;
-    });
+    client.on('error', (error) => this.#onLost(client, error));
     try {
       await client.connect();
       await client.query(writerSettings(timeouts));
@@ -108,6 +114,14 @@ export class Writer {
       throw error;
     }
     this.#client = client;
+  }
+
+  /** An idle lane has nobody else to connect it again, and the node would not be ready until its next append. */
+  #onLost(client: Client, error: Error): void {
+    this.#options.log.warn({ err: error }, 'append connection lost');
+    if (this.#client !== client) return;
+    this.#client = null;
+    void this.recover();
   }
 
   async #answerInTime<T>(run: (client: Client) => Promise<T>): Promise<T> {
