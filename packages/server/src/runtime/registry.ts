@@ -26,10 +26,14 @@ export class Registry<Id, A> {
     return this.#entries.get(id)?.running;
   }
 
-  /** Enters an actor that is starting. One whose start fails is taken out again. */
+  /**
+   * Enters an actor that is starting. One whose start fails is taken out again; one that left while it started
+   * is handed to nobody.
+   */
   enter(id: Id, actor: A, start: () => Promise<void>): Promise<A> {
     const running = start().then(
       () => {
+        if (this.#entries.get(id) !== entry) throw new Error('the actor ended while it started');
         entry.isRunning = true;
         return actor;
       },

@@ -33,6 +33,7 @@ export class SessionServer implements Actor, FeedSource {
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
+  #hasEnded = false;
 
   constructor(id: SessionId, options: SessionServerOptions) {
     this.#id = id;
@@ -60,11 +61,11 @@ export class SessionServer implements Actor, FeedSource {
   }
 
   stop(): void {
-    this.#mailbox.end();
+    this.#end();
   }
 
   crashed(error: unknown): void {
-    this.#mailbox.end();
+    this.#end();
     for (const feed of [...this.#feeds]) feed.fail(error);
   }
 
@@ -82,8 +83,12 @@ export class SessionServer implements Actor, FeedSource {
     this.#mailbox.post([]);
   }
 
-  /** A feed for a reader; it shows nothing before its `start`. */
+  /**
+   * A feed for a reader; it shows nothing before its `start`. Throws after the end, which may come between the
+   * start and whoever waited for it: a feed of a server that has ended would be deaf.
+   */
   attach(reader: FeedReader): SessionFeed {
+    if (this.#hasEnded) throw new Error('the session server has ended');
     const feed = new SessionFeed(this, reader);
     this.#feeds.add(feed);
     this.#options.pubsub.subscribe(this.#topic, feed);
@@ -119,6 +124,11 @@ export class SessionServer implements Actor, FeedSource {
       beforeSeq: Math.min(beforeSeq ?? end, end),
       limit,
     });
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#mailbox.end();
   }
 
   #receive(messages: readonly StoredMessage[]): void | Promise<void> {
