@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AppendOracle, compareWithLog, type SeenMessage, type WantedMessage } from './append-oracle.ts';
 import { ChannelClient, ConnectionLost } from './channel-client.ts';
 import { seededRandom } from './seeded-random.ts';
-import type { ServerUnderLoad } from './spawned-server.ts';
+import { type ServerUnderLoad, socketUrlOf } from './spawned-server.ts';
 import { callApi } from './test-server.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -210,12 +210,11 @@ class Follower implements AsyncDisposable {
   }
 
   async #connect(): Promise<ChannelClient> {
-    const address = new URL('/socket/websocket', (await this.#server.url()).replace('http', 'ws'));
-    address.search = new URLSearchParams({ vsn: '2.0.0', participant_id: this.participantId }).toString();
+    const endpoint = socketUrlOf(await this.#server.url(), this.participantId);
     // Pushes follow the reply at once, and must not be counted before the reply's messages.
     const early: SeenMessage[] = [];
     let isIn = false;
-    const client = await ChannelClient.open(address.href, (_topic, event, payload) => {
+    const client = await ChannelClient.open(endpoint, (_topic, event, payload) => {
       if (event === 'message') (isIn ? this.seen : early).push(payload);
     });
     const { status, response } = await client.join(this.#topic, { last_seq: this.seen.length });

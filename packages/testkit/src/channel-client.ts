@@ -33,9 +33,11 @@ export class ChannelClient implements AsyncDisposable {
   readonly #onPush: OnPush;
   #lastRef = 0;
 
-  /** Connects; `endpoint` is the whole address. Throws when that fails. */
-  static async open(endpoint: string, onPush: OnPush = () => {}): Promise<ChannelClient> {
-    const ws = new WebSocket(endpoint);
+  /** Connects to `url`, the whole address without `vsn`. Throws when that fails. */
+  static async open(url: string, onPush: OnPush = () => {}): Promise<ChannelClient> {
+    const address = new URL(url);
+    address.searchParams.set('vsn', '2.0.0');
+    const ws = new WebSocket(address);
     const opened = Promise.withResolvers<void>();
     ws.once('open', () => opened.resolve());
     ws.on('error', (error) => opened.reject(error));

@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { ProcessEnded, repositoryRoot, SpawnedProcess, type SpawnOptions } from './spawned-process.ts';
+import { callApi, type TestServer } from './test-server.ts';
 
 /** A server in a process of its own. */
-export interface SpawnedServer extends AsyncDisposable {
-  /** `http://127.0.0.1:port` */
-  readonly url: string;
+export interface SpawnedServer extends Pick<TestServer, 'url' | 'api' | 'socketUrl'>, AsyncDisposable {
   readonly process: SpawnedProcess;
 }
 
@@ -26,11 +25,24 @@ export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedSe
   const child = spawnServerProcess(options);
   try {
     const url = await untilListening(child);
-    return { url, process: child, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
+    return {
+      url,
+      process: child,
+      api: (method, path, apiOptions) => callApi(url, method, path, apiOptions),
+      socketUrl: (participantId) => socketUrlOf(url, participantId),
+      [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await child[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Where a raw socket of a participant, or of the service, connects to the server at `url`. */
+export function socketUrlOf(url: string, participantId?: string): string {
+  const address = new URL('/socket/websocket', url.replace('http', 'ws'));
+  if (participantId !== undefined) address.searchParams.set('participant_id', participantId);
+  return address.href;
 }
 
 /** Waits until a server listens, and returns its address. */
