@@ -80,7 +80,8 @@ export function decodeBinaryPush(data: Uint8Array): BinaryPush | null {
   if (data[0] !== 0 || data.length < 5) return null;
   const lengths = [...data.subarray(1, 5)];
   if (data.length < lengths.reduce((sum, length) => sum + length, 5)) return null;
-  const decoder = new TextDecoder();
+  // Refs, topics and events are echoed as they came: a byte order mark is part of them.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let offset = 5;
   const [joinRef, ref, topic, event] = lengths.map((length) => {
     offset += length;

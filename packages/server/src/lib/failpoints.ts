@@ -30,7 +30,7 @@ export class Failpoints {
       .map((part) => part.trim())
       .filter((part) => part !== '');
     const seed = parts.find((part) => part.startsWith('seed='));
-    this.#random = seededRandom(seed ? Number(seed.slice('seed='.length)) : Date.now());
+    this.#random = seededRandom(seed === undefined ? Date.now() : parseSeed(seed));
     this.#rules = new Map(parts.filter((part) => part !== seed).map(parseRule));
   }
 
@@ -54,11 +54,17 @@ export class Failpoints {
   }
 }
 
+function parseSeed(part: string): number {
+  const digits = /^seed=(\d+)$/.exec(part)?.[1];
+  if (digits === undefined) throw new Error('must have digits only as seed');
+  return Number(digits);
+}
+
 function parseRule(part: string): [Failpoint, Rule] {
-  const match = /^(\w+)=(kill|throw|sleep\((\d+)\))(?:@([\d.]+))?$/.exec(part);
+  const match = /^(\w+)=(kill|throw|sleep\((\d+)\))(?:@(0(?:\.\d+)?|1))?$/.exec(part);
   const name = names.find((candidate) => candidate === match?.[1]);
   if (!match || !name) {
-    throw new Error(`must be name=action@probability; names are ${names.join(', ')}`);
+    throw new Error(`must be name=action@probability (0 to 1); names are ${names.join(', ')}`);
   }
   const action: Action =
     match[3] === undefined ? { kind: match[2] as 'kill' | 'throw' } : { kind: 'sleep', ms: Number(match[3]) };
