@@ -85,6 +85,8 @@ function printError(text: string): void {
 /** Messages are written for people; the stack helps only when there is no message. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? `\n  because: ${error.cause.message}` : '';
-  return `${error.message || error.stack}${cause}`;
+  const cause = error.cause instanceof Error ? error.cause.message : '';
+  // Many messages hold what they are caused by.
+  const addition = error.message.includes(cause) ? '' : `\n  because: ${cause}`;
+  return `${error.message || error.stack}${addition}`;
 }

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import type { Config } from '../config/config.ts';
 import { seedDemo } from '../conversation/demo-seeds.ts';
 import type { Log } from '../lib/log.ts';
+import { checkServer } from '../storage/check-server.ts';
 import type { ConnectionTarget } from '../storage/connection.ts';
 import { openDatabase } from '../storage/database.ts';
 import { migrateDatabase } from '../storage/migrate-database.ts';
@@ -19,7 +20,9 @@ export async function runDatabaseCommand(
   { database }: Config,
   { log, say }: { log: Log; say: Say },
 ): Promise<void> {
-  if (database.url !== null && (command === 'create' || command === 'setup')) await create(database.url, say);
+  if (database.url !== null && (command === 'create' || command === 'setup')) {
+    await create(database.url, log, say);
+  }
   await using storage = await openStorage(database, log);
   if (command === 'create') {
     if (storage.isEmbedded) say(`the embedded Postgres in ${database.dataDir} is there`);
@@ -31,12 +34,10 @@ export async function runDatabaseCommand(
 }
 
 /** Makes the database that the URL names, by way of the `postgres` database of the same server. */
-async function create(url: string, say: Say): Promise<void> {
-  const administration = new URL(url);
-  const name = decodeURIComponent(administration.pathname.slice(1));
-  if (name === '') throw new Error('DATABASE_URL names no database: append /name');
-  administration.pathname = '/postgres';
-  const client = new Client({ connectionString: administration.href });
+async function create(url: string, log: Log, say: Say): Promise<void> {
+  const { name, administration } = splitUrl(url);
+  await checkServer(administration, log);
+  const client = new Client(administration);
   await client.connect();
   try {
     const { rowCount } = await client.query('select 1 from pg_database where datname = $1', [name]);
@@ -48,6 +49,13 @@ async function create(url: string, say: Say): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+/** By hand: `URL` refuses `postgres://user@/name?host=/run/postgresql`, and decodes more than `pg` does. */
+function splitUrl(url: string): { readonly name: string; readonly administration: ConnectionTarget } {
+  const [, server = '', path = '', parameters = ''] = /^(\w+:\/\/[^/?]*)\/?([^?]*)(.*)$/.exec(url) ?? [];
+  if (path === '') throw new Error('DATABASE_URL names no database: append /name');
+  return { name: decodeURI(path), administration: { connectionString: `${server}/postgres${parameters}` } };
 }
 
 async function migrate(target: ConnectionTarget, log: Log, say: Say): Promise<void> {

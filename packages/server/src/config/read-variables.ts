@@ -45,8 +45,11 @@ function readVariable(
 ): { value: unknown } | string {
   const text = env[name] || undefined;
   const file = variable.secret ? env[`${name}_FILE`] || undefined : undefined;
-  if (file !== undefined)
-    return text === undefined ? readSecretFile(name, file) : `and ${name}_FILE are both set`;
+  if (file !== undefined) {
+    if (text !== undefined) return `and ${name}_FILE are both set`;
+    const content = readSecretFile(name, file);
+    return typeof content === 'string' ? content : variable.read(content.value);
+  }
   if (text === undefined) return { value: variable.fallback };
   const result = variable.read(text);
   return typeof result === 'string' && !variable.secret ? `${result} (it is "${text}")` : result;
@@ -82,9 +85,13 @@ export function parsed<T>(parse: (text: string) => T, description: string): Vari
   };
 }
 
-export function secret(description: string): Variable<string | null> {
+/** A text that is never printed; `check` says what is wrong with one, as "must be …", or null. */
+export function secret(
+  description: string,
+  check: (text: string) => string | null = () => null,
+): Variable<string | null> {
   return {
-    read: (value) => ({ value }),
+    read: (value) => check(value) ?? { value },
     fallback: null,
     shownDefault: '',
     type: 'text',

@@ -31,6 +31,7 @@ export const variables = {
   PORT: integer(4000, 0, 65_535, 'TCP port of REST and WebSocket; 0 takes a free one.'),
   DATABASE_URL: secret(
     'A Postgres of your own (14 or newer), `postgres://…`. Without it FleetLM runs one in its data directory.',
+    checkPostgresUrl,
   ),
   FLEETLM_DATA_DIR: text('.fleetlm', 'Directory of the embedded Postgres. One FleetLM at a time may use it.'),
   FLEETLM_DB_POOL_SIZE: integer(
@@ -157,3 +158,8 @@ export const variables = {
     'Faults to provoke at named places, for tests: `after_commit_before_ack=kill@0.01;seed=7`.',
   ),
 } satisfies Record<string, Variable<unknown>>;
+
+/** `pg` takes any text, and looks for a host named "base" or for a database of the user's name. */
+function checkPostgresUrl(text: string): string | null {
+  return /^postgres(ql)?:\/\/./.test(text) ? null : 'must be postgres://user:password@host:port/database';
+}

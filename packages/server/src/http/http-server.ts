@@ -13,6 +13,7 @@ import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
 import { acceptJsonOnly } from './json-body.ts';
+import { explainListenError } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
 import { sendProblem, toWireError } from './problem.ts';
@@ -64,10 +65,11 @@ export class HttpServer implements AsyncDisposable {
   async listen({ host, port }: Config['listen']): Promise<AddressInfo> {
     await this.#app.ready();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.server.once('error', reject);
+    const fail = (error: Error) => reject(explainListenError(error, { host, port }));
+    this.server.once('error', fail);
     this.server.listen({ host, port }, () => resolve());
     await promise;
-    this.server.off('error', reject);
+    this.server.off('error', fail);
     return this.server.address() as AddressInfo;
   }
 

@@ -24,9 +24,11 @@ export async function checkServer(target: ConnectionTarget, log: Log): Promise<v
       const explained = explain(error);
       if (explained) throw explained;
       if (performance.now() > deadline) {
-        throw new StorageError(`Postgres at DATABASE_URL does not answer: ${messageOf(error)}`, {
-          cause: error,
-        });
+        throw new StorageError(
+          `Postgres at DATABASE_URL does not answer (${messageOf(error)}): start it, or correct DATABASE_URL; ` +
+            'without DATABASE_URL FleetLM runs a Postgres of its own',
+          { cause: error },
+        );
       }
       log.warn({ err: error }, 'Postgres does not answer yet, trying again');
       await sleep(retryMs);
@@ -60,9 +62,10 @@ function explain(error: unknown): StorageError | null {
       return new StorageError(`${error.message}: create it with \`npm run db:create\``, { cause: error });
     case '28P01':
     case '28000':
-      return new StorageError(`Postgres refuses the user of DATABASE_URL: ${error.message}`, {
-        cause: error,
-      });
+      return new StorageError(
+        `Postgres refuses the user of DATABASE_URL (${error.message}): correct its name or its password`,
+        { cause: error },
+      );
     default:
       return null;
   }
