@@ -32,6 +32,8 @@ export class SpawnedProcess implements AsyncDisposable {
       detached: isGroup ?? false,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    // A program that is not there has no pid; it says so again, later.
+    child.on('error', () => {});
     if (child.pid === undefined) throw new Error(`${program} cannot be started`);
     this.pid = child.pid;
     for (const stream of [child.stdout, child.stderr]) {

@@ -1,0 +1,486 @@
+/** FleetLM as a person or an operator has it: as a process that is started, asked, and stopped. */
+import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, delimiter, join } from 'node:path';
+import {
+  AppendLoad,
+  addGroup,
+  addParticipants,
+  type DataDir,
+  HandshakeRefused,
+  quietLog,
+  RawSocket,
+  readLog,
+  repositoryRoot,
+  SessionClient,
+  SpawnedProcess,
+  type SpawnedServer,
+  type SpawnOptions,
+  sendSignal,
+  spawnFleetlm,
+  spawnServer,
+  startTestServer,
+  temporaryDataDir,
+  untilListening,
+  waitUntil,
+} from '@fleetlm/testkit';
+import { startEmbeddedPostgres } from 'fleetlm';
+import { Client } from 'pg';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+const bin = join(repositoryRoot, 'packages/server/bin/fleetlm.js');
+const timeoutMs = 60_000;
+
+/** Runs a command to its end. */
+async function run(args: readonly string[], env: Record<string, string> = {}) {
+  await using child = spawnFleetlm(args, { env });
+  const { code } = await child.exited;
+  return { code, output: child.output };
+}
+
+describe('the command line', { concurrent: true, timeout: timeoutMs }, () => {
+  test('--help tells the commands, --version the version', async ({ expect }) => {
+    const [help, version] = await Promise.all([run(['--help']), run(['-v'])]);
+    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('Usage: fleetlm <command>') });
+    expect(version).toMatchObject({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  test.for([['fly'], ['db', 'fly'], ['--fly']])(
+    'what nobody knows ends with 64: %j',
+    async (args, { expect }) => {
+      const { code, output } = await run(args);
+      expect(code).toBe(64);
+      expect(output).toBe(`fleetlm: what is "fleetlm ${args.join(' ')}"? See fleetlm --help\n`);
+    },
+  );
+
+  test('a bad configuration ends with 78, and names every bad variable at once', async ({ expect }) => {
+    const { code, output } = await run(['start'], {
+      PORT: 'http',
+      LOG_LEVEL: 'loud',
+      FLEETLM_APPEND_LANES: '0',
+      FLEETLM_MIGRATE_AT_START: 'maybe',
+      FLEETLM_FAILPOINTS: 'nowhere=kill',
+      DATABASE_URL: 'me:secret@db/fleetlm',
+    });
+    expect(code).toBe(78);
+    const named = [...output.matchAll(/^ {2}- (\w+) must be /gm)].map((match) => match[1]);
+    expect(named.sort()).toEqual([
+      'DATABASE_URL',
+      'FLEETLM_APPEND_LANES',
+      'FLEETLM_FAILPOINTS',
+      'FLEETLM_MIGRATE_AT_START',
+      'LOG_LEVEL',
+      'PORT',
+    ]);
+    expect(output).not.toContain('secret');
+  });
+
+  test('an address that others reach is refused without authentication', async ({ expect }) => {
+    const { code, output } = await run(['start'], { HOST: '0.0.0.0' });
+    expect(code).toBe(78);
+    expect(output).toContain('HOST=0.0.0.0');
+    expect(output).toContain('FLEETLM_INSECURE_ALLOW_NO_AUTH=1');
+  });
+
+  test('a Node that is too old is told so: pretended', async ({ expect }) => {
+    const pretend = `Object.defineProperty(process.versions, 'node', { value: '22.12.0' });`;
+    const preload = `data:text/javascript,${encodeURIComponent(pretend)}`;
+    await using child = new SpawnedProcess(process.execPath, ['--import', preload, bin, '--version']);
+    expect((await child.exited).code).toBe(1);
+    expect(child.output).toContain('FleetLM needs Node 24 or newer; this is 22.12.0.');
+  });
+
+  test('a Node that is too old is told so: a real one', async ({ expect, skip }) => {
+    const node = await findOldNode();
+    if (node === null) return skip('this machine has no Node older than 24');
+    await using child = new SpawnedProcess(node, ['--conditions=source', bin, 'start']);
+    expect((await child.exited).code).toBe(1);
+    expect(child.output).toMatch(/^FleetLM needs Node 24 or newer; this is \d+\.\d+\.\d+\.\n.*npm ci/);
+  });
+});
+
+describe('fleetlm db', { concurrent: true, timeout: timeoutMs }, () => {
+  // 15 s of waiting, beside the others.
+  test('and start wait for a Postgres that is not there yet, then say what to do', async ({ expect }) => {
+    const port = await findClosedPort();
+    const env = { DATABASE_URL: `postgres://me:secret@127.0.0.1:${port}/fleetlm` };
+    const ends = await Promise.all(
+      [['start'], ['db', 'create'], ['db', 'migrate']].map((args) => run(args, env)),
+    );
+    for (const { code, output } of ends) {
+      expect(code).toBe(1);
+      expect(output).toContain('Postgres does not answer yet, trying again');
+      expect(output).toMatch(
+        /does not answer \(connect ECONNREFUSED .*\): start it, or correct DATABASE_URL/,
+      );
+      expect(output).not.toContain('secret');
+    }
+  });
+
+  test('creates, migrates, seeds and resets the database of DATABASE_URL, which a server then serves', async ({
+    expect,
+  }) => {
+    await using postgres = await startPasswordPostgres();
+    const env = { DATABASE_URL: postgres.url('made by fleetlm') };
+    const db = async (...args: string[]) => {
+      const { code, output } = await run(['db', ...args], env);
+      expect({ code, output }).toMatchObject({ code: 0 });
+      return output;
+    };
+    expect(await db('create')).toBe('database made by fleetlm created\n');
+    expect(await db('migrate')).toMatch(/^migrated: 0001-/);
+    const seeded = await db('seed');
+    expect(seeded).toContain('user:alice');
+    expect(await db('setup')).toBe(
+      `database made by fleetlm is there already\nthe tables are up to date\n${seeded}`,
+    );
+
+    const refused = await run(['db', 'reset'], env);
+    expect(refused.code).toBe(1);
+    expect(refused.output).toContain('--yes');
+    const reset = await db('reset', '--yes');
+    expect(reset).toMatch(/^everything deleted\nmigrated: 0001-/);
+    expect(reset).not.toContain(seeded);
+
+    await using server = await spawnServer({ env });
+    const { body } = await server.api('GET', '/api/sessions', { as: 'user:alice' });
+    expect(body.sessions).toHaveLength(2);
+  });
+
+  test('and the embedded one', async ({ expect }) => {
+    await using dataDir = await temporaryDataDir();
+    const env = { FLEETLM_DATA_DIR: dataDir.path };
+    const created = await run(['db', 'create'], env);
+    expect(created).toEqual({ code: 0, output: `the embedded Postgres in ${dataDir.path} is there\n` });
+    expect(await dataDir.processes()).toEqual([]);
+    const setup = await run(['db', 'setup'], env);
+    expect(setup).toMatchObject({ code: 0, output: expect.stringContaining('user:alice') });
+    const reset = await run(['db', 'reset', '--yes'], env);
+    expect(reset).toMatchObject({ code: 0, output: expect.stringContaining('everything deleted') });
+    expect(await dataDir.processes()).toEqual([]);
+  });
+
+  test('and start say what to do about a database that cannot be used', async ({ expect }) => {
+    await using postgres = await startPasswordPostgres();
+    const cases = [
+      {
+        url: postgres.url('absent'),
+        says: 'database "absent" does not exist: create it with `npm run db:create`',
+      },
+      { url: postgres.url('postgres', 'wrong'), says: 'correct its name or its password' },
+    ];
+    for (const { url, says } of cases) {
+      for (const args of [['start'], ['db', 'migrate']]) {
+        const { code, output } = await run(args, { DATABASE_URL: url });
+        expect(code).toBe(1);
+        expect(output).toContain(says);
+        expect(output).not.toContain('wrong');
+        expect(output).not.toContain(postgres.password);
+      }
+    }
+  });
+});
+
+describe('start', { timeout: timeoutMs }, () => {
+  test('as a newcomer: `npm start` in a copy of the repository; Ctrl-C ends all of it', async () => {
+    const copy = await copyRepository();
+    await using dataDir = await temporaryDataDir();
+    await using npm = new SpawnedProcess('npm', ['start'], {
+      cwd: copy,
+      env: { PATH: pathOutsideOfNpm(), FLEETLM_DATA_DIR: dataDir.path, PORT: '0' },
+      isGroup: true,
+    });
+    const url = await untilListening(npm);
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    sendSignal(-npm.pid, 'SIGINT');
+    await npm.exited;
+    await expectNoPostgres(dataDir);
+    await waitUntil(
+      () =>
+        fetch(url).then(
+          () => false,
+          () => true,
+        ),
+      { what: 'nobody to listen any more' },
+    );
+  });
+
+  test('a second FleetLM on the same data directory is refused, and the first goes on', async () => {
+    await using dataDir = await temporaryDataDir();
+    const env = { FLEETLM_DATA_DIR: dataDir.path };
+    await using first = await spawnServer({ env });
+    const postmaster = await dataDir.postmasterPid();
+    for (const args of [['start'], ['db', 'migrate']]) {
+      const second = await run(args, { ...env, PORT: '0' });
+      expect(second.code).toBe(1);
+      expect(second.output).toContain(`in use by another FleetLM (pid ${first.process.pid})`);
+    }
+    expect(await dataDir.postmasterPid()).toBe(postmaster);
+    expect((await first.api('GET', '/health/ready')).status).toBe(200);
+  });
+
+  test('a port that is taken is named, and nothing is left running', async () => {
+    await using dataDir = await temporaryDataDir();
+    await using other = await startTestServer();
+    const port = new URL(other.url).port;
+    const { code, output } = await run(['start'], { FLEETLM_DATA_DIR: dataDir.path, PORT: port });
+    expect(code).toBe(1);
+    expect(output).toContain(`port ${port} of 127.0.0.1 is taken: stop what listens there, or set PORT`);
+    await expectNoPostgres(dataDir);
+  });
+
+  test('SIGTERM before it serves ends it in order too', async () => {
+    await using dataDir = await temporaryDataDir();
+    await using child = spawnFleetlm(['start'], { env: { FLEETLM_DATA_DIR: dataDir.path, PORT: '0' } });
+    await child.untilPrinted(/the embedded Postgres is ready/);
+    child.kill('SIGTERM');
+    expect(await child.exited).toEqual({ code: 0, signal: null });
+    await expectNoPostgres(dataDir);
+  });
+});
+
+describe('SIGTERM', { timeout: timeoutMs }, () => {
+  test('while clients append: what was acknowledged is there, the rest is settled by retry', async () => {
+    await using dataDir = await temporaryDataDir();
+    const env = { FLEETLM_DATA_DIR: dataDir.path };
+    await using first = await spawnServer({ env });
+    const second = Promise.withResolvers<string>();
+    let current: Promise<string> = Promise.resolve(first.url);
+    await using load = await AppendLoad.open({ url: () => current }, { seed: 1 });
+    const running = load.run(() => load.oracle.begun >= 2_000);
+    await waitUntil(() => load.oracle.acknowledged >= 700, {
+      what: '700 acknowledgements',
+      timeoutMs: 20_000,
+    });
+    first.process.kill('SIGTERM');
+    void first.process.exited.then(() => {
+      current = second.promise;
+    });
+    expect(await exitOf(first.process)).toEqual({ code: 0, signal: null });
+    await expectNoPostgres(dataDir);
+    await using next = await spawnServer({ env });
+    second.resolve(next.url);
+    await running;
+    expect(await load.violations()).toEqual([]);
+  });
+
+  test('not ready, nobody new let in, sockets closed with 1012, the open append answered, all gone', async () => {
+    await using dataDir = await temporaryDataDir();
+    await using server = await spawnServer({ env: { FLEETLM_DATA_DIR: dataDir.path } });
+    await using scene = await openScene(server, dataDir);
+    const { alice, path, locker } = scene;
+    await locker.lockSession();
+    const posted = server.api('POST', path, { as: 'user:alice', body: { content: { by: 'rest' } } });
+    const payload = { content: { content: { by: 'socket' } }, client_id: 'k' };
+    alice.write('send', payload);
+    await locker.untilAppendWaits();
+    server.process.kill('SIGTERM');
+
+    await untilNotReady(server);
+    expect((await server.api('GET', '/health/live')).status).toBe(200);
+    const late = await server.api('POST', path, { as: 'user:alice', body: { content: {} } });
+    expect(late).toMatchObject({ status: 503, body: { code: 'draining', retryable: true } });
+    expect(late.headers.get('retry-after')).toBe('1');
+    const handshake = RawSocket.open(server.socketUrl('user:bob'));
+    await expect(handshake).rejects.toBeInstanceOf(HandshakeRefused);
+    await expect(handshake).rejects.toMatchObject({ status: 503 });
+    expect(await alice.socket.closed).toMatchObject({ code: 1012 });
+
+    await locker.release();
+    const answer = await posted;
+    expect(answer.status).toBe(200);
+    expect(await exitOf(server.process)).toEqual({ code: 0, signal: null });
+    await expectNoPostgres(dataDir);
+
+    await using next = await spawnServer({ env: { FLEETLM_DATA_DIR: dataDir.path } });
+    await using again = await SessionClient.open(next.socketUrl('user:alice'), scene.sessionId);
+    await again.join();
+    const settled = await again.push('send', payload);
+    const log = await readLog(next.url, scene.sessionId);
+    expect(log.map(({ seq, content }) => [seq, content])).toEqual(
+      [
+        [answer.body.message.seq, { by: 'rest' }],
+        [settled.response.message.seq, { by: 'socket' }],
+      ].sort(([one], [other]) => one - other),
+    );
+    expect(log).toHaveLength(2);
+  });
+
+  test('twice: the second waits for nobody', async () => {
+    await using dataDir = await temporaryDataDir();
+    await using server = await spawnServer({ env: { FLEETLM_DATA_DIR: dataDir.path } });
+    await using scene = await openScene(server, dataDir);
+    await scene.locker.lockSession();
+    const posted = server.api('POST', scene.path, { as: 'user:alice', body: { content: {} } });
+    posted.catch(() => {});
+    await scene.locker.untilAppendWaits();
+    server.process.kill('SIGTERM');
+    await untilNotReady(server);
+    // The append would have been waited for: it has been told nothing yet.
+    expect(server.process.hasExited).toBe(false);
+    server.process.kill('SIGTERM');
+    expect(await exitOf(server.process)).toEqual({ code: 0, signal: null });
+    expect(server.process.output).toContain('stopping at once');
+    // Cut, not refused: an error reply would have been a promise that it is not stored.
+    await expect(posted).rejects.toThrow('fetch failed');
+    await expectNoPostgres(dataDir);
+  });
+});
+
+async function untilNotReady(server: SpawnedServer): Promise<void> {
+  // A drain closes idle connections, and may meet the next call on one.
+  const isNotReady = () =>
+    server.api('GET', '/health/ready').then(
+      ({ status }) => status === 503,
+      () => false,
+    );
+  await waitUntil(isNotReady, { what: '/health/ready to say 503' });
+}
+
+/** The end of a server that was told to stop: it has 30 s. */
+async function exitOf(child: SpawnedProcess) {
+  await waitUntil(() => child.hasExited, {
+    what: `the end of the server; ${child.output}`,
+    timeoutMs: 30_000,
+  });
+  return child.exited;
+}
+
+async function expectNoPostgres(dataDir: DataDir): Promise<void> {
+  expect(await dataDir.processes()).toEqual([]);
+  expect(await dataDir.postmasterPid()).toBeNull();
+}
+
+/** Two members of a session, one on a socket, and a connection that can hold the session's lock. */
+async function openScene(server: SpawnedServer, dataDir: DataDir) {
+  await addParticipants(server, 'user:alice', 'user:bob');
+  const sessionId = await addGroup(server, 'user:alice', 'user:bob');
+  const alice = await SessionClient.open(server.socketUrl('user:alice'), sessionId);
+  await alice.join();
+  const locker = await openLocker(dataDir, sessionId);
+  return {
+    sessionId,
+    path: `/api/sessions/${sessionId}/messages`,
+    alice,
+    locker,
+    async [Symbol.asyncDispose]() {
+      await locker.end();
+      await alice[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function openLocker(dataDir: DataDir, sessionId: string) {
+  const client = new Client(await dataDir.connection());
+  // Postgres ends it when it stops.
+  client.on('error', () => {});
+  await client.connect();
+  const countWaiting = async () => {
+    const { rowCount } = await client.query(
+      `select from pg_stat_activity where application_name = 'fleetlm-append' and wait_event_type = 'Lock'`,
+    );
+    return rowCount ?? 0;
+  };
+  return {
+    async lockSession() {
+      await client.query('begin');
+      await client.query('select from chat_sessions where id = $1 for update', [sessionId]);
+    },
+    untilAppendWaits: () =>
+      waitUntil(async () => (await countWaiting()) > 0, { what: 'an append that waits for the lock' }),
+    release: () => client.query('commit'),
+    end: () => client.end().catch(() => {}),
+  };
+}
+
+/** A Postgres as a team has one: over TCP, with a password. */
+async function startPasswordPostgres() {
+  const dataDir = await temporaryDataDir();
+  const password = 'pass/word @:?';
+  const postgres = await startEmbeddedPostgres({
+    dataDir: dataDir.path,
+    log: quietLog,
+    tcp: { password },
+    settings: { fsync: 'off' },
+  });
+  return {
+    password,
+    url(database: string, given = password) {
+      const { host, port, user } = postgres.connection;
+      return `postgres://${user}:${encodeURIComponent(given)}@${host}:${port}/${encodeURIComponent(database)}`;
+    },
+    async [Symbol.asyncDispose]() {
+      await postgres.stop();
+      await dataDir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function findClosedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await waitUntil(() => server.listening, { what: 'a free port' });
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new Error('a server without a port');
+  return address.port;
+}
+
+/** The repository's sources, with links to what npm has installed: as after `npm ci`. */
+async function copyRepository(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'fleetlm-copy-'));
+  onTestFinished(() => rm(copy, { recursive: true, force: true }));
+  for (const name of ['package.json', 'package-lock.json', '.npmrc', 'packages']) {
+    await cp(join(repositoryRoot, name), join(copy, name), {
+      recursive: true,
+      filter: (path) => !['node_modules', 'test'].includes(basename(path)),
+    });
+  }
+  await linkModules(join(repositoryRoot, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
+/** Workspaces are relative links, which lead to the copy's own packages. */
+async function linkModules(from: string, to: string): Promise<void> {
+  await mkdir(to);
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isSymbolicLink()) await cp(source, target, { verbatimSymlinks: true });
+    else if (entry.name === '@fleetlm') await linkModules(source, target);
+    else await symlink(source, target);
+  }
+}
+
+/** Without what `npx` and npm scripts put in front, so that `node` is that of the machine. */
+function pathOutsideOfNpm(): string {
+  return directoriesOfPath().join(delimiter);
+}
+
+function directoriesOfPath(): string[] {
+  const directories = (process.env['PATH'] ?? '').split(delimiter);
+  return directories.filter((directory) => !/node_modules|node-gyp-bin/.test(directory));
+}
+
+async function findOldNode(): Promise<string | null> {
+  for (const directory of directoriesOfPath()) {
+    const node = join(directory, 'node');
+    await using child = await trySpawn(node, ['--version']);
+    if (child === null || (await child.exited).code !== 0) continue;
+    if (Number(/^v(\d+)/.exec(child.output)?.[1]) < 24) return node;
+  }
+  return null;
+}
+
+async function trySpawn(
+  program: string,
+  args: string[],
+  options: SpawnOptions = {},
+): Promise<SpawnedProcess | null> {
+  try {
+    return new SpawnedProcess(program, args, options);
+  } catch {
+    return null;
+  }
+}
