@@ -133,9 +133,12 @@ export class SessionChannel implements Channel, FeedReader {
   #handOn(append: () => void | Promise<void>): void {
     const pending = this.#handedOn === null ? append() : this.#handedOn.then(append);
     if (!pending) return;
-    const handedOn = pending.then(() => {
-      if (this.#handedOn === handedOn) this.#handedOn = null;
-    });
+    const handedOn = pending.then(
+      () => {
+        if (this.#handedOn === handedOn) this.#handedOn = null;
+      },
+      (error: unknown) => this.#options.port.crash(error),
+    );
     this.#handedOn = handedOn;
   }
 

@@ -3,7 +3,7 @@ import { StoredMessage } from '../../src/conversation/stored-message.ts';
 import type { Broadcast } from '../../src/pubsub/broadcast.ts';
 import type { FeedReader } from '../../src/sessions/session-feed.ts';
 
-export const sessionId = '01ARZ3NDEKTSV4RRFFQ69G5FAV' as SessionId;
+const sessionId = '01ARZ3NDEKTSV4RRFFQ69G5FAV' as SessionId;
 
 /** A message as if it had been stored; its text makes it at least `size` long. */
 export function storedMessage(seq: number, size = 0): StoredMessage {
