@@ -31,6 +31,9 @@ export async function temporaryDataDir(): Promise<DataDir> {
     },
     async [Symbol.asyncDispose]() {
       await killAll(await processes());
+      // A Postgres that was killed leaves the directory of its socket.
+      const socketDir = (await readPostmasterFile(cluster))?.socketDir;
+      if (socketDir) await rm(socketDir, { recursive: true, force: true });
       await rm(path, { recursive: true, force: true });
     },
   };

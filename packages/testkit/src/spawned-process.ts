@@ -77,7 +77,11 @@ export class SpawnedProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#exit === null) await killAll([...(await descendantsOf(this.pid)), this.pid]);
+    if (this.#exit === null) {
+      // What is stopped starts nothing that the list would miss.
+      this.kill('SIGSTOP');
+      await killAll([...(await descendantsOf(this.pid)), this.pid]);
+    }
     await this.exited;
   }
 }
