@@ -103,10 +103,12 @@ describe('the command line', { concurrent: true, timeout: timeoutMs }, () => {
 });
 
 describe('fleetlm db', { concurrent: true, timeout: timeoutMs }, () => {
-  // 15 s of waiting, beside the others.
   test('and start wait for a Postgres that is not there yet, then say what to do', async ({ expect }) => {
     const port = await findClosedPort();
-    const env = { DATABASE_URL: `postgres://me:secret@127.0.0.1:${port}/fleetlm` };
+    const env = {
+      DATABASE_URL: `postgres://me:secret@127.0.0.1:${port}/fleetlm`,
+      FLEETLM_DB_WAIT_MS: '1000',
+    };
     const ends = await Promise.all(
       [['start'], ['db', 'create'], ['db', 'migrate']].map((args) => run(args, env)),
     );
@@ -244,6 +246,21 @@ describe('start', { timeout: timeoutMs }, () => {
 });
 
 describe('SIGTERM', { timeout: timeoutMs }, () => {
+  test('while a start waits for Postgres: it ends at once', async () => {
+    const port = await findClosedPort();
+    const env = {
+      DATABASE_URL: `postgres://me:secret@127.0.0.1:${port}/fleetlm`,
+      FLEETLM_DB_WAIT_MS: '600000',
+    };
+    await using child = spawnFleetlm(['start'], { env });
+    await waitUntil(() => child.output.includes('Postgres does not answer yet'), {
+      what: `the wait for Postgres; ${child.output}`,
+      timeoutMs: 20_000,
+    });
+    child.kill('SIGTERM');
+    expect(await exitOf(child)).toEqual({ code: 0, signal: null });
+  });
+
   test('while clients append: what was acknowledged is there, the rest is settled by retry', async () => {
     await using dataDir = await temporaryDataDir();
     const env = { FLEETLM_DATA_DIR: dataDir.path };

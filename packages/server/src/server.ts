@@ -24,6 +24,8 @@ export class Server implements AsyncDisposable {
   readonly #log: Log;
   readonly #resources = new AsyncDisposableStack();
   readonly #hurry = new AbortController();
+  /** Ends a start that is under way. */
+  readonly #startAbort = new AbortController();
   #context: Context | null = null;
   #state: State = 'new';
   #url = '';
@@ -97,7 +99,9 @@ export class Server implements AsyncDisposable {
   async #open(): Promise<void> {
     const { database, listen } = this.#config;
     const log = this.#log;
-    const storage = this.#resources.use(await openStorage(database, log));
+    const { signal } = this.#startAbort;
+    const storage = this.#resources.use(await openStorage(database, log, signal));
+    signal.throwIfAborted();
     await prepareTables(storage.target, database, log);
     const health = () => this.#findNotReady();
     const context = buildContext({
@@ -113,7 +117,7 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.sessions.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
-    await context.appender.start();
+    await Promise.race([context.appender.start(), rejectWhenAborted(signal)]);
     context.sockets.attach(context.http.server);
     const address = await context.http.listen(listen);
     this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
@@ -121,7 +125,8 @@ export class Server implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     if (this.#state === 'stopped') return;
-    // A start that fails has cleaned up after itself.
+    // A start that fails, or is given up, has cleaned up after itself.
+    this.#startAbort.abort(new Error('the server was stopped while it started'));
     await this.#starting?.catch(() => {});
     if (this.#context && this.#state === 'ready') await this.#drain(this.#context);
     this.#state = 'stopped';
@@ -157,6 +162,11 @@ export class Server implements AsyncDisposable {
     if (!this.#context) throw new Error('the server has not been started');
     return this.#context;
   }
+}
+
+async function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  await untilAborted(signal);
+  throw signal.reason;
 }
 
 /** Brings the tables up to date, or, where a deployment step does that, makes sure that it has. */

@@ -21,7 +21,7 @@ export async function runDatabaseCommand(
   { log, say }: { log: Log; say: Say },
 ): Promise<void> {
   if (database.url !== null && (command === 'create' || command === 'setup')) {
-    await create(database.url, log, say);
+    await create(database.url, database.waitMs, { log, say });
   }
   await using storage = await openStorage(database, log);
   if (command === 'create') {
@@ -34,9 +34,9 @@ export async function runDatabaseCommand(
 }
 
 /** Makes the database that the URL names, by way of the `postgres` database of the same server. */
-async function create(url: string, log: Log, say: Say): Promise<void> {
+async function create(url: string, waitMs: number, { log, say }: { log: Log; say: Say }): Promise<void> {
   const { name, administration } = splitUrl(url);
-  await checkServer(administration, log);
+  await checkServer(administration, log, { waitMs });
   const client = new Client(administration);
   await client.connect();
   try {

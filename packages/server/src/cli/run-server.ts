@@ -25,6 +25,10 @@ export async function runServer(config: Config, log: Log): Promise<void> {
     await server.start();
     log.info({ url: server.url, pid: process.pid }, `listening on ${server.url}`);
     await ended.promise;
+  } catch (error) {
+    // A start that was given up for a signal is no failure.
+    if (!server.isStopping) throw error;
+    await ended.promise;
   } finally {
     process.off('SIGTERM', stop).off('SIGINT', stop);
     process.off('uncaughtException', fail).off('unhandledRejection', fail);

@@ -25,6 +25,7 @@ function group(values: Values) {
     database: {
       url: values.DATABASE_URL,
       dataDir: values.FLEETLM_DATA_DIR,
+      waitMs: values.FLEETLM_DB_WAIT_MS,
       poolSize: values.FLEETLM_DB_POOL_SIZE,
       migrateAtStart: values.FLEETLM_MIGRATE_AT_START,
     },

@@ -40,6 +40,10 @@ export const variables = {
     1000,
     'Connections for everything but appends: two cores are busy long before ten queries run at once.',
   ),
+  FLEETLM_DB_WAIT_MS: milliseconds(
+    15_000,
+    'How long a start waits for a Postgres that does not answer: a database often starts beside its application.',
+  ),
   FLEETLM_MIGRATE_AT_START: boolean(
     true,
     'Run outstanding migrations at start, under a lock; off when a deployment step does it.',

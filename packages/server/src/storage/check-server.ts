@@ -8,14 +8,23 @@ export class StorageError extends Error {
   override readonly name = 'StorageError';
 }
 
-/** A database often starts beside its application: it is waited for as long as people wait for a start. */
-const startupWaitMs = 15_000;
+export interface WaitOptions {
+  /** How long a Postgres that does not answer is waited for. */
+  readonly waitMs: number;
+  /** Aborted: waits no longer, and throws the reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 const retryMs = 500;
 const oldestVersion = 140_000;
 
 /** Waits for Postgres to answer, and checks that it is one that FleetLM works with. */
-export async function checkServer(target: ConnectionTarget, log: Log): Promise<void> {
-  const deadline = performance.now() + startupWaitMs;
+export async function checkServer(
+  target: ConnectionTarget,
+  log: Log,
+  { waitMs, signal }: WaitOptions,
+): Promise<void> {
+  const deadline = performance.now() + waitMs;
   for (;;) {
     try {
       await checkVersion(target);
@@ -31,7 +40,7 @@ export async function checkServer(target: ConnectionTarget, log: Log): Promise<v
         );
       }
       log.warn({ err: error }, 'Postgres does not answer yet, trying again');
-      await sleep(retryMs);
+      await sleep(retryMs, undefined, signal && { signal });
     }
   }
 }

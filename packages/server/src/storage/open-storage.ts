@@ -12,10 +12,14 @@ export interface Storage extends AsyncDisposable {
 }
 
 /** The Postgres of `DATABASE_URL`, or, without one, the embedded Postgres, started. */
-export async function openStorage({ url, dataDir }: Config['database'], log: Log): Promise<Storage> {
+export async function openStorage(
+  { url, dataDir, waitMs }: Config['database'],
+  log: Log,
+  signal?: AbortSignal,
+): Promise<Storage> {
   if (url !== null) {
     const target = { connectionString: url };
-    await checkServer(target, log);
+    await checkServer(target, log, { waitMs, signal });
     return { target, isEmbedded: false, [Symbol.asyncDispose]: async () => {} };
   }
   const postgres = await startEmbeddedPostgres({ dataDir, log });
