@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node can read, so that one that is too old is told so in words.
+import module from 'node:module';
+import { fileURLToPath } from 'node:url';
+
 const needed = 24;
 const [major] = process.versions.node.split('.').map(Number);
 
@@ -12,6 +15,8 @@ if (major < needed) {
   process.exit(1);
 }
 
+// Halves the time to start. Beside the code, and not in a temporary directory where others could leave theirs.
+module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
 const isSource = process.execArgv.some((argument) => argument === '--conditions=source');
 const { main } = await import(isSource ? '../src/main.ts' : '../dist/main.js');
 await main(process.argv.slice(2));
