@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
@@ -10,6 +11,9 @@ import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-da
 import { openStorage } from './storage/open-storage.ts';
 
 type State = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** Who asks for readiness should have an answer before it gives up itself. */
+const healthTimeoutMs = 1_000;
 
 /** 5,000 sockets a second: their clients come back to other nodes, or to the next start, as a slope, not a wall. */
 const drainPace = { batch: 250, intervalMs: 50 };
@@ -150,12 +154,12 @@ export class Server implements AsyncDisposable {
     if (this.#state !== 'ready') return [`the server is ${this.#state}`];
     const { appender, db } = this.#running;
     if (!appender.isReady) return ['appends have no connection to Postgres'];
-    try {
-      await sql`select 1`.execute(db.kysely);
-    } catch {
-      return ['Postgres does not answer'];
-    }
-    return [];
+    const answered = sql`select 1`.execute(db.kysely).then(
+      () => true,
+      () => false,
+    );
+    const isThere = await Promise.race([answered, sleep(healthTimeoutMs, false, { ref: false })]);
+    return isThere ? [] : ['Postgres does not answer'];
   }
 
   get #running(): Context {

@@ -25,6 +25,9 @@ export class ParticipantDirectory {
     this.#cache = new LRUCache<ParticipantId, Entry>({
       max: maxEntries,
       ttl: maxAgeMs,
+      // What is known serves while it is looked up anew: nobody waits for a database that does not answer.
+      allowStale: true,
+      noDeleteOnStaleGet: true,
       // Whoever is asking when a participant is forgotten gets an answer; it is not kept.
       ignoreFetchAbort: true,
       fetchMethod: async (id: ParticipantId) => ({ identity: (await findParticipant(db, id)) ?? null }),
@@ -38,7 +41,10 @@ export class ParticipantDirectory {
 
   /** As `find`, without waiting: undefined when it is not known here. */
   peek(id: ParticipantId): Identity | null | undefined {
-    return this.#cache.get(id)?.identity;
+    const entry = this.#cache.get(id);
+    // Looked up anew meanwhile; a failure leaves what is known.
+    if (entry && this.#cache.getRemainingTTL(id) <= 0) this.#cache.fetch(id).catch(() => {});
+    return entry?.identity;
   }
 
   /** A participant was changed on this node. */

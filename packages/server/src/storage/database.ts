@@ -19,7 +19,9 @@ export interface Db {
 }
 
 /** No query of a request takes this long unless something is stuck; then its caller should hear of it. */
-const statementTimeoutMs = 10_000;
+const statementTimeoutMs = 5_000;
+/** Postgres answers within its own time-out, or the connection to it is lost, which TCP does not tell for minutes. */
+const queryTimeoutMs = statementTimeoutMs + 1_000;
 
 /** Opens the pool for everything but appends. Connections are made when they are needed. */
 export function openDatabase(target: ConnectionTarget, poolSize: number, log: Log): Db {
@@ -27,6 +29,9 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
     ...toClientConfig(target, 'fleetlm'),
     max: poolSize,
     statement_timeout: statementTimeoutMs,
+    query_timeout: queryTimeoutMs,
+    // In pipeline mode a query that is not answered in time takes its connection with it: the pool makes another.
+    pipeline: true,
     idle_in_transaction_session_timeout: statementTimeoutMs,
   });
   // The pool replaces a lost connection; without a listener its error would end the process. The pool listens

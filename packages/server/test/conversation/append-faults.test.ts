@@ -1,6 +1,11 @@
+import type { MessageId } from '@fleetlm/protocol';
 import { waitUntil } from '@fleetlm/testkit';
-import { Client } from 'pg';
+import { Client, type QueryArrayResult, type QueryConfig } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { noAppendHook } from '../../src/conversation/append/append-hook.ts';
+import { appendBatch } from '../../src/conversation/append/append-transaction.ts';
+import type { Outcome } from '../../src/conversation/append/draft.ts';
+import { classifyFailure } from '../../src/conversation/append/failure.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
 import { createAppender, createFixture, draft, type Fixture, type FixtureOptions } from './fixtures.ts';
 
@@ -77,6 +82,59 @@ describe('when it cannot be known whether an append committed', () => {
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome.kind === 'stored') expect(bySeq.get(outcome.message.seq)).toEqual({ text: `${index}` });
     }
+  });
+
+  test('statements that are cancelled again and again: who is refused was not stored', async () => {
+    await open();
+    const sessions = await Promise.all([1, 2, 3].map(() => fixture.session()));
+    let cancelling = true;
+    const canceller = (async () => {
+      while (cancelling) {
+        await admin.query(
+          `select pg_cancel_backend(pid) from pg_stat_activity
+           where application_name = 'fleetlm-append' and datname = current_database()`,
+        );
+      }
+    })();
+    const outcomes: { text: string; outcome: Outcome }[] = [];
+    for (let round = 0; round < 100; round++) {
+      const texts = Array.from({ length: 20 }, (_, index) => `${round}-${index}`);
+      const settled = await Promise.all(
+        texts.map((text, index) => fixture.append(draft(sessions[index % 3]!, text, { clientId: text }))),
+      );
+      outcomes.push(...texts.map((text, index) => ({ text, outcome: settled[index]! })));
+    }
+    cancelling = false;
+    await canceller;
+
+    const logs = await Promise.all(sessions.map((session) => fixture.log(session)));
+    const stored = new Set(logs.flat().map(([, , content]) => (content as { text: string }).text));
+    for (const { text, outcome } of outcomes) {
+      if (outcome.kind !== 'outcome_unknown')
+        expect([text, stored.has(text)]).toEqual([text, outcome.kind === 'stored']);
+    }
+    expect(outcomes.some(({ outcome }) => outcome.kind === 'overloaded')).toBe(true);
+    for (const log of logs) expect(log.map(([seq]) => seq)).toEqual(log.map((_, index) => index + 1));
+  });
+
+  test('a transaction that did not begin stores nothing, and is no definite failure', async () => {
+    await open();
+    const session = await fixture.session();
+    const client = new Client({ ...fixture.database.target, pipeline: true });
+    await client.connect();
+    const query = client.query.bind(client) as (config: QueryConfig) => Promise<QueryArrayResult>;
+    const withoutBegin = {
+      query: (config: QueryConfig) =>
+        query(config.text.startsWith('begin') ? { text: 'select 1/0' } : config),
+    };
+    const drafts = [{ ...draft(session, 'x'), id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' as MessageId }];
+    const options = { hook: noAppendHook, failpoints: new Failpoints(), resubmitted: false };
+    const error = await appendBatch(withoutBegin as unknown as Client, drafts, options).catch(
+      (reason) => reason,
+    );
+    expect(classifyFailure(error)).toBe('unknown');
+    await client.end();
+    expect(await fixture.log(session)).toEqual([]);
   });
 
   test('past its deadline the sender is told "unknown", and a retry with the client_id settles it', async () => {

@@ -10,6 +10,13 @@ const lockSessionsSql = loadSql(new URL('./sql/lock-sessions.sql', import.meta.u
 const lockFreeSessionsSql = loadSql(new URL('./sql/lock-free-sessions.sql', import.meta.url));
 const appendMessagesSql = loadSql(new URL('./sql/append-messages.sql', import.meta.url));
 
+/**
+ * The isolation is said, not assumed: under a stricter default the append would not see what its locks waited for.
+ * The mark tells the append that it runs in this transaction. The statements are written without waiting for
+ * `begin`; if that fails (it can be cancelled, like any other), they run alone, and the append must not store.
+ */
+const begin = "begin isolation level read committed; set local fleetlm.append = 'begun'";
+
 /** What the append statement says of one draft; `id`, `seq` and `insertedAt` are those of the stored message. */
 export interface Verdict {
   readonly outcome:
@@ -119,8 +126,7 @@ class PipelinedTransaction {
 
   constructor(client: Client) {
     this.#client = client;
-    // Said, not assumed: under a stricter default the append would not see what its locks waited for.
-    this.add({ text: 'begin isolation level read committed' });
+    this.add({ text: begin });
   }
 
   add<Row extends unknown[] = unknown[]>(query: QueryConfig): Promise<QueryArrayResult<Row>> {
@@ -135,9 +141,15 @@ class PipelinedTransaction {
     if (query !== null) this.add(query);
   }
 
-  /** Resolves once committed; throws the first error of any statement, in which case nothing is stored. */
+  /**
+   * Resolves once committed; throws the first error of any statement, in which case nothing is stored. If `begin`
+   * itself failed, the others ran without a transaction: what that did is not known.
+   */
   async commit(): Promise<void> {
     const commit = this.add({ text: 'commit' });
+    await this.#results[0]!.catch((error: unknown) => {
+      throw new Error('the transaction did not begin', { cause: error });
+    });
     for (const result of this.#results) await result;
     const { command } = await commit;
     if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command} instead of COMMIT`);

@@ -22,7 +22,7 @@ interface Backend {
   readonly startedAt: string;
 }
 
-/** Beyond the statement timeout nothing should take this long: what Postgres has not answered by then is lost. */
+/** Beyond its statement timeout nothing takes this long: what Postgres has not answered by then is lost. */
 const answerGraceMs = 1_000;
 /** Between attempts to connect: short enough that a restart of Postgres costs little more than itself. */
 const reconnectDelaysMs = [20, 50, 100, 200, 500, 1_000];
@@ -76,18 +76,16 @@ export class Writer {
   }
 
   /** Appends all drafts, waiting for locks as long as the lock timeout allows. */
-  append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
-    return this.#answerInTime((client) => appendBatch(client, drafts, { ...this.#options, resubmitted }));
+  async append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
+    return appendBatch(this.#connected, drafts, { ...this.#options, resubmitted });
   }
 
   /** Appends the drafts of sessions that nobody else holds. */
-  appendFree<D extends IdentifiedDraft>(
+  async appendFree<D extends IdentifiedDraft>(
     drafts: readonly D[],
     resubmitted: boolean,
   ): Promise<PartialAppend<D>> {
-    return this.#answerInTime((client) =>
-      appendFreeSessions(client, drafts, { ...this.#options, resubmitted }),
-    );
+    return appendFreeSessions(this.#connected, drafts, { ...this.#options, resubmitted });
   }
 
   /** Ends the connection. An append in flight ends as unknown. */
@@ -101,7 +99,12 @@ export class Writer {
 
   async #connect(): Promise<void> {
     const { target, timeouts } = this.#options;
-    const client = new Client({ ...toClientConfig(target, 'fleetlm-append'), pipeline: true });
+    const client = new Client({
+      ...toClientConfig(target, 'fleetlm-append'),
+      pipeline: true,
+      // In pipeline mode this cuts the connection: TCP tells for minutes nothing of a peer that is gone.
+      query_timeout: timeouts.statementTimeoutMs + answerGraceMs,
+    });
     // Without a listener the loss of an idle connection would end the process.
     client.on('error', (error) => this.#onLost(client, error));
     try {
@@ -124,18 +127,9 @@ export class Writer {
     void this.recover();
   }
 
-  async #answerInTime<T>(run: (client: Client) => Promise<T>): Promise<T> {
-    const client = this.#client;
-    if (client === null) throw new Error('the append connection is not there');
-    const timer = setTimeout(
-      () => destroyClient(client),
-      this.#options.timeouts.statementTimeoutMs + answerGraceMs,
-    );
-    try {
-      return await run(client);
-    } finally {
-      clearTimeout(timer);
-    }
+  get #connected(): Client {
+    if (this.#client === null) throw new Error('the append connection is not there');
+    return this.#client;
   }
 
   #disconnect(): void {
