@@ -62,6 +62,7 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
     sessions,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
+    maxMetadataBytes: config.metadata.maxBytes,
     log,
   });
   return { pubsub, sessions, gateway };

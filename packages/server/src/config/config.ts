@@ -43,6 +43,7 @@ function group(values: Values) {
       maxPersonBytes: values.FLEETLM_MESSAGE_BYTES,
       maxAgentBytes: values.FLEETLM_AGENT_MESSAGE_BYTES,
     },
+    metadata: { maxBytes: values.FLEETLM_METADATA_BYTES },
     groups: { maxMembers: values.FLEETLM_GROUP_MEMBERS },
     sessions: { idleMs: values.FLEETLM_SESSION_IDLE_MS },
     http: { maxBodyBytes: values.FLEETLM_HTTP_BODY_BYTES },

@@ -106,6 +106,10 @@ export const variables = {
     1 << 20,
     "Most content and metadata of an agent's message: answers carry tool results.",
   ),
+  FLEETLM_METADATA_BYTES: bytes(
+    32 << 10,
+    'Most metadata of a participant or a session, as JSON: lists show it for each.',
+  ),
   FLEETLM_GROUP_MEMBERS: integer(
     1_000,
     2,

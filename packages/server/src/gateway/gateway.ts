@@ -5,6 +5,7 @@ import { SessionCalls } from './session-calls.ts';
 
 export interface GatewayOptions extends MessageCallsOptions {
   readonly maxGroupMembers: number;
+  readonly maxMetadataBytes: number;
 }
 
 /**
@@ -18,9 +19,9 @@ export class Gateway {
   readonly members: MemberCalls;
   readonly messages: MessageCalls;
 
-  constructor({ maxGroupMembers, ...options }: GatewayOptions) {
-    this.participants = new ParticipantCalls(options.db, options.directory);
-    this.sessions = new SessionCalls(options.db, maxGroupMembers);
+  constructor({ maxGroupMembers, maxMetadataBytes, ...options }: GatewayOptions) {
+    this.participants = new ParticipantCalls(options.db, options.directory, maxMetadataBytes);
+    this.sessions = new SessionCalls(options.db, { maxGroupMembers, maxMetadataBytes });
     this.members = new MemberCalls(options.db, maxGroupMembers);
     this.messages = new MessageCalls(options);
   }

@@ -7,15 +7,30 @@ export interface Page<Item> {
   readonly nextCursor: string | null;
 }
 
-/** A page of at most `limit` items, made from up to one more: that one tells that another page follows. */
+/** A page ends when it holds this much JSON, as a page of messages does. */
+const maxPageSize = 256 << 10;
+
+/**
+ * A page of at most `limit` items and 256 KiB, but one item at least, made from up to one item more: that one
+ * tells that another page follows.
+ */
 export function toPage<Item>(
   items: readonly Item[],
   limit: number,
   idOf: (item: Item) => string,
 ): Page<Item> {
-  const page = items.slice(0, limit);
-  const hasMore = items.length > limit;
+  const page = takeFitting(items.slice(0, limit));
+  const hasMore = items.length > page.length;
   return { items: page, nextCursor: hasMore ? Buffer.from(idOf(page.at(-1)!)).toString('base64url') : null };
+}
+
+function takeFitting<Item>(items: readonly Item[]): readonly Item[] {
+  let size = 0;
+  const tooMuch = items.findIndex((item) => {
+    size += JSON.stringify(item).length;
+    return size > maxPageSize;
+  });
+  return tooMuch === -1 ? items : items.slice(0, Math.max(tooMuch, 1));
 }
 
 /** The id in a cursor, which is opaque to clients; undefined without one. */

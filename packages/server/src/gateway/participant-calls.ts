@@ -10,6 +10,7 @@ import {
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
 import { actsAs } from './access.ts';
+import { checkMetadata } from './metadata-limit.ts';
 import { type Page, readCursor, toPage } from './page.ts';
 
 export interface ParticipantQuery {
@@ -23,10 +24,12 @@ export interface ParticipantQuery {
 export class ParticipantCalls {
   readonly #db: Db;
   readonly #directory: ParticipantDirectory;
+  readonly #maxMetadataBytes: number;
 
-  constructor(db: Db, directory: ParticipantDirectory) {
+  constructor(db: Db, directory: ParticipantDirectory, maxMetadataBytes: number) {
     this.#db = db;
     this.#directory = directory;
+    this.#maxMetadataBytes = maxMetadataBytes;
   }
 
   /** Makes or changes a participant. A participant may change what it shows of itself, not what it is. */
@@ -40,6 +43,8 @@ export class ParticipantCalls {
     if (principal.kind === 'participant' && changesNature) {
       return fail(wireError('forbidden', 'only the service may set kind and status'));
     }
+    const problem = checkMetadata(change.metadata, this.#maxMetadataBytes);
+    if (problem) return fail(problem);
     const participant = await upsertParticipant(this.#db.kysely, id, change);
     this.#directory.forget(id);
     return ok(participant);

@@ -24,6 +24,7 @@ import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
 import { actsAs, mayManage, seeSession } from './access.ts';
 import { invalidField } from './invalid-field.ts';
+import { checkMetadata } from './metadata-limit.ts';
 import { type Page, readCursor, toPage } from './page.ts';
 
 /** A direct session is between two; a group has an initiator and any others. */
@@ -41,6 +42,11 @@ export type SessionRequest =
       readonly metadata: JsonObject;
     };
 
+export interface SessionLimits {
+  readonly maxGroupMembers: number;
+  readonly maxMetadataBytes: number;
+}
+
 export interface SessionQuery {
   readonly participantId?: ParticipantId | undefined;
   readonly kind?: SessionKind | undefined;
@@ -52,17 +58,19 @@ export interface SessionQuery {
 /** What callers do with sessions. */
 export class SessionCalls {
   readonly #db: Db;
-  readonly #maxGroupMembers: number;
+  readonly #limits: SessionLimits;
 
-  constructor(db: Db, maxGroupMembers: number) {
+  constructor(db: Db, limits: SessionLimits) {
     this.#db = db;
-    this.#maxGroupMembers = maxGroupMembers;
+    this.#limits = limits;
   }
 
   async create(principal: Principal, request: SessionRequest): Promise<Result<Session>> {
     if (!actsAs(principal, request.initiatorId)) {
       return fail(wireError('forbidden', 'initiator_id is somebody else: start a session as yourself'));
     }
+    const problem = checkMetadata(request.metadata, this.#limits.maxMetadataBytes);
+    if (problem) return fail(problem);
     const planned =
       request.kind === 'direct' ? await this.#planDirect(request) : await this.#planGroup(request);
     if (!planned.ok) return planned;
@@ -90,6 +98,8 @@ export class SessionCalls {
   }
 
   async change(principal: Principal, id: SessionId | null, change: SessionChange): Promise<Result<Session>> {
+    const problem = checkMetadata(change.metadata, this.#limits.maxMetadataBytes);
+    if (problem) return fail(problem);
     const seen = await seeSession(this.#db, principal, id);
     if (!seen.ok) return seen;
     if (!mayManage(principal, seen.value)) {
@@ -113,8 +123,10 @@ export class SessionCalls {
   async #planGroup(request: SessionRequest & { kind: 'group' }): Promise<Result<NewSession>> {
     const { initiatorId, metadata } = request;
     const memberIds = [...new Set(request.memberIds)].filter((id) => id !== initiatorId);
-    if (memberIds.length + 1 > this.#maxGroupMembers) {
-      return fail(invalidField('member_ids', `must not make more than ${this.#maxGroupMembers} members`));
+    if (memberIds.length + 1 > this.#limits.maxGroupMembers) {
+      return fail(
+        invalidField('member_ids', `must not make more than ${this.#limits.maxGroupMembers} members`),
+      );
     }
     const found = await findParticipants(this.#db.kysely, [initiatorId, ...memberIds]);
     const problem =

@@ -35,7 +35,7 @@ const columnTypes = {
 /** As `columnTypes`, but JSON columns stay texts: for rows that go to the wire as they are. */
 export const rawJsonTypes = {
   getTypeParser(oid: number, format?: 'text' | 'binary') {
-    return oid === pgTypes.builtins.JSONB ? asIs : columnTypes.getTypeParser(oid, format);
+    return oid === pgTypes.builtins.JSON ? asIs : columnTypes.getTypeParser(oid, format);
   },
 };
 

@@ -73,6 +73,7 @@ interface MessagesTable {
   kind: MessageKind;
   content: JsonColumn;
   metadata: JsonColumn;
+  size: number;
   shard_key: number;
   client_id: string | null;
   hop: Generated<number>;

@@ -64,7 +64,7 @@ const sends = fc.array(fc.array(send, { minLength: 1, maxLength: 25 }), { minLen
 
 function toDraft(ids: readonly SessionId[], operation: Send): Draft {
   const { session, sender, key, text, poison } = operation;
-  const contentJson = poison ? '{"text":"\\u0000"}' : JSON.stringify({ text });
+  const contentJson = poison ? '{"text":' : JSON.stringify({ text });
   return draft(ids[session]!, '', { senderId: sender, clientId: key, contentJson });
 }
 

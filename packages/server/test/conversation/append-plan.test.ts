@@ -28,8 +28,8 @@ beforeAll(async () => {
     insert into chat_sessions (id, kind, initiator_id) select 's' || i, 'group', 'user:a' from generate_series(1, ${rows}) i;
     insert into session_members (session_id, participant_id, role)
       select 's' || i, 'user:a', 'initiator' from generate_series(1, ${rows}) i;
-    insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, shard_key, client_id, inserted_at)
-      select 's' || i, 1, 'm' || i, 'user:a', 'text', '{}', '{}', 0, 'k' || i, now() from generate_series(1, ${rows}) i;
+    insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at)
+      select 's' || i, 1, 'm' || i, 'user:a', 'text', '{}', '{}', 4, 0, 'k' || i, now() from generate_series(1, ${rows}) i;
   `);
   await client.query('analyze');
   await client.query(writerSettings({ statementTimeoutMs: 5_000, lockTimeoutMs: 500 }));

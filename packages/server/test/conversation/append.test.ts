@@ -83,8 +83,8 @@ describe('outcomes', () => {
   test('data that Postgres refuses fails alone in its batch', async () => {
     const session = await fixture.session();
     const texts = Array.from({ length: 20 }, (_, index) => `"${index}"`);
-    texts[7] = '"\\u0000"';
-    texts[13] = '"\\ud800"';
+    texts[7] = '"not JSON';
+    texts[13] = 'tru';
     const outcomes = await Promise.all(
       texts.map((text) => fixture.append(draft(session, '', { contentJson: `{"text":${text}}` }))),
     );
@@ -123,7 +123,7 @@ describe('one client_id in flight twice', () => {
   test('if the first was not stored, the second has its own turn', async () => {
     const session = await fixture.session();
     const outcomes = await Promise.all([
-      fixture.append(draft(session, '', { clientId: 'k', contentJson: '{"text":"\\u0000"}' })),
+      fixture.append(draft(session, '', { clientId: 'k', contentJson: '{"text":' })),
       fixture.append(draft(session, 'y', { clientId: 'k' })),
       fixture.append(draft(session, 'y', { clientId: 'k' })),
     ]);

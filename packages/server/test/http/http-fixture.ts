@@ -85,6 +85,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     sessions,
     limits,
     maxGroupMembers,
+    maxMetadataBytes: config.metadata.maxBytes,
     log: quietLog,
   });
   const logLines: LogLine[] = [];

@@ -197,7 +197,7 @@ describe('who is slow', () => {
 
   test('a client that does not read its replies is cut', async () => {
     await using slow = await startHttpFixture({ timeouts: { stallMs: 200 } });
-    const metadata = { text: 'x'.repeat(200_000) };
+    const metadata = { text: 'x'.repeat(30_000) };
     await slow.call('PUT', '/api/participants/user:big', { body: { metadata } });
     const accepted = Promise.withResolvers<Socket>();
     slow.server.server.once('connection', accepted.resolve);
@@ -205,7 +205,7 @@ describe('who is slow', () => {
     connection.socket.pause();
     // More than the kernel takes for it.
     const request = 'GET /api/participants/user:big HTTP/1.1\r\nHost: localhost\r\n\r\n';
-    connection.write(request.repeat(200));
+    connection.write(request.repeat(1_400));
     const socket = await accepted.promise;
     await waitUntil(() => socket.destroyed, { what: 'the cut' });
     connection.destroy();

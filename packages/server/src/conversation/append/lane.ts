@@ -42,6 +42,8 @@ interface Attempts {
   readonly collisions: number;
 }
 
+/** An attempt ends within milliseconds as a rule, and then more can be said than "unknown". */
+const inFlightGraceMs = 500;
 /** How often the lane that goes around locks looks whether they are free. */
 const lockPollMs = 25;
 
@@ -90,7 +92,8 @@ export class Lane {
   expire(now: number): void {
     const { owner } = this.#options;
     for (const append of this.#batch) {
-      if (append.deadline <= now && !append.isSettled) owner.expire(append);
+      const deadline = append.inFlight ? append.deadline + inFlightGraceMs : append.deadline;
+      if (deadline <= now && !append.isSettled) owner.expire(append);
     }
     if (!this.#queue.some((append) => append.deadline <= now)) return;
     const late = this.#queue.filter((append) => append.deadline <= now);

@@ -5,6 +5,8 @@ import { type Kysely, sql } from 'kysely';
  *
  * - Times are `timestamptz(3)`: milliseconds are what JSON and JavaScript carry, so that every reader of a row
  *   sees the very same value.
+ * - Objects are `json`, the text as it came, not `jsonb`: that writes numbers out (5e-324 becomes 326 characters), so
+ *   that a message of 32 KiB could come back with 1.5 MiB. `size` is that text's, in bytes: it bounds pages.
  * - Ids sort by bytes (`collate "C"`), whatever the database's locale.
  * - Messages have no foreign key to their session: the append holds the session's lock anyway, and the key
  *   halved its rate.
@@ -19,7 +21,7 @@ create table participants (
   kind text not null check (kind in ('user', 'agent', 'system')),
   display_name text,
   status text not null default 'active' check (status in ('active', 'disabled')),
-  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  metadata json not null default '{}' check (json_typeof(metadata) = 'object'),
   inserted_at timestamptz(3) not null default now(),
   updated_at timestamptz(3) not null default now()
 );
@@ -31,7 +33,7 @@ create table chat_sessions (
   initiator_id text collate "C" not null references participants (id),
   peer_id text collate "C" references participants (id),
   agent_id text collate "C" references participants (id),
-  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+  metadata json not null default '{}' check (json_typeof(metadata) = 'object'),
   version integer not null default 1,
   last_seq bigint not null default 0,
   last_message_id text collate "C",
@@ -70,8 +72,9 @@ create table chat_messages (
   id text collate "C" not null,
   sender_id text collate "C" not null,
   kind text not null check (kind in ('text', 'system', 'tool_call', 'assistant')),
-  content jsonb not null check (jsonb_typeof(content) = 'object'),
-  metadata jsonb not null check (jsonb_typeof(metadata) = 'object'),
+  content json not null check (json_typeof(content) = 'object'),
+  metadata json not null check (json_typeof(metadata) = 'object'),
+  size integer not null,
   shard_key smallint not null check (shard_key between 0 and 1023),
   client_id text collate "C",
   hop smallint not null default 0,

@@ -6,7 +6,8 @@
 -- The lookups are lateral, by key: the plan must stay a nested loop over the drafts however large the tables
 -- grow (see writer-settings.ts).
 with draft as materialized (
-  select ord, id, session_id, sender_id, kind, content::jsonb, metadata::jsonb, client_id, shard_key, bypass
+  select ord, id, session_id, sender_id, kind, content::json, metadata::json,
+    octet_length(content) + octet_length(metadata) as size, client_id, shard_key, bypass
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
               $8::smallint[], $9::boolean[])
     with ordinality as d (id, session_id, sender_id, kind, content, metadata, client_id, shard_key, bypass, ord)
@@ -26,7 +27,9 @@ judged as materialized (
       when earlier.id is not null then 'already_stored'
       when twin.id is not null then
         case
-          when twin.kind = draft.kind and twin.content = draft.content and twin.metadata = draft.metadata
+          when twin.kind = draft.kind
+            and twin.content::jsonb = draft.content::jsonb
+            and twin.metadata::jsonb = draft.metadata::jsonb
           then 'duplicate'
           else 'conflict'
         end
@@ -63,8 +66,8 @@ fresh as materialized (
 ),
 inserted as (
   insert into chat_messages
-    (session_id, seq, id, sender_id, kind, content, metadata, shard_key, client_id, inserted_at)
-  select session_id, seq, id, sender_id, kind, content, metadata, shard_key, client_id, inserted_at
+    (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at)
+  select session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at
   from fresh
   order by ord
 ),
