@@ -64,10 +64,12 @@ class Person {
     return this.heard.map(({ content }) => content.text);
   }
 
+  send(text: string) {
+    return this.channel.push('send', { content: { content: { text } } });
+  }
+
   async say(text: string): Promise<number> {
-    const { status, response } = await answerOf(
-      this.channel.push('send', { content: { content: { text } } }),
-    );
+    const { status, response } = await answerOf(this.send(text));
     expect(status).toBe('ok');
     return response.message.seq;
   }
@@ -77,6 +79,17 @@ class Person {
     await waitUntil(() => this.heard.length >= count, { what: `${count} messages` });
     expect(this.heard.map(({ seq }) => seq)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
   }
+}
+
+/** The replies and closes that a person's socket gets from now on. */
+function answersTo({ socket }: Person): string[] {
+  const answers: string[] = [];
+  socket.onMessage((message) => {
+    const { event, payload } = message as { event: string; payload: { status: string } };
+    if (event === 'phx_reply') answers.push(payload.status);
+    if (event === 'phx_close') answers.push(event);
+  });
+  return answers;
 }
 
 let resources: AsyncDisposableStack;
@@ -197,6 +210,33 @@ describe.each(phoenixVersions)('phoenix %s', (version) => {
     const { status, response } = await answerOf(person.channel.push('send', payload));
     expect([status, response.message.seq]).toEqual(['ok', 1]);
     await person.expectHeard(1);
+  });
+
+  // The client itself hears no answer any more once it has called `leave`: its push times out with any server.
+  test('a send and a leave at once: both are answered, in this order', async () => {
+    const server = resources.use(await startTestServer());
+    const sessionId = await createSession(server);
+    const person = enter(server.socketEndpoint, alice, sessionId);
+    await person.joined;
+    const answers = answersTo(person);
+    person.send('on my way out');
+    person.channel.leave();
+    await waitUntil(() => answers.includes('phx_close'));
+    expect(answers).toEqual(['ok', 'ok', 'phx_close']);
+  });
+
+  test('a send and a rejoin at once: answered before the rejoin, which has seen it', async () => {
+    const server = resources.use(await startTestServer());
+    const sessionId = await createSession(server);
+    const person = enter(server.socketEndpoint, alice, sessionId);
+    await person.joined;
+    const answers = answersTo(person);
+    person.send('in the old channel');
+    const again = person.socket.channel(`session:${sessionId}`, {});
+    const { status, response } = await answerOf(again.join());
+    expect([status, response.last_seq]).toEqual(['ok', 1]);
+    // The client leaves the old channel by itself before it joins the new one.
+    expect(answers).toEqual(['ok', 'ok', 'phx_close', 'ok']);
   });
 
   test('vsn 1.0.0 holds the same conversation', async () => {

@@ -32,9 +32,10 @@ export interface Reply {
 /**
  * One joined topic of one socket. The socket calls `join` once; if that is ok it sends the reply, calls
  * `joined`, and hands over the client's pushes one after the other: the next one only after the promise
- * that `handle` returned, if it did, is settled. `leave` is called exactly once for every channel that was
- * created, also when the join failed or threw; once joined, the port's `close` and `crash` call it before they
- * return. A method that throws crashes the channel and nothing else.
+ * that `handle` returned, if it did, is settled. When the client leaves or joins anew it calls `settle`, then
+ * `leave`. `leave` is called exactly once for every channel that was created, also when the join failed or threw;
+ * once joined, the port's `close` and `crash` call it before they return. A method that throws crashes the
+ * channel and nothing else.
  */
 export interface Channel {
   /** Whether the topic may be joined; the value is the reply's response as JSON text. */
@@ -42,6 +43,8 @@ export interface Channel {
   /** The join reply is on its way: pushes may follow. */
   joined(): void;
   handle(event: string, payload: JsonObject, reply: Reply): void | Promise<void>;
+  /** Everything that was handed over so far is answered. A channel that ends meanwhile need not finish it. */
+  settle(): void | Promise<void>;
   leave(): void;
 }
 

@@ -79,6 +79,12 @@ export class SessionChannel implements Channel, FeedReader {
     }
   }
 
+  settle(): void | Promise<void> {
+    if (this.#sending.length === 0) return undefined;
+    this.#allSent ??= Promise.withResolvers();
+    return this.#allSent.promise;
+  }
+
   leave(): void {
     this.#hasLeft = true;
     this.#joined?.feed.end();
@@ -144,9 +150,8 @@ export class SessionChannel implements Channel, FeedReader {
 
   /** Runs when every send before it is answered. */
   #afterSends(answer: () => void | Promise<void>): void | Promise<void> {
-    if (this.#sending.length === 0) return answer();
-    this.#allSent ??= Promise.withResolvers();
-    return this.#allSent.promise.then(answer);
+    const settled = this.settle();
+    return settled ? settled.then(answer) : answer();
   }
 
   /**

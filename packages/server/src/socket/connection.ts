@@ -165,6 +165,8 @@ export class Connection implements PortOwner {
         return this.#call(effect.join, (channel) => channel.joined());
       case 'handle':
         return this.#handle(effect);
+      case 'settle':
+        return this.#call(effect.join, (channel) => channel.settle());
       case 'leave':
         this.#leave(effect.join);
         return [];

@@ -20,6 +20,8 @@ export interface Join<Channel, Output> {
   /** `joinRef ?? ref`: what pushes and the replies to pushes carry. */
   readonly channelRef: Ref;
   readonly phase: 'joining' | 'running' | 'idle' | 'over';
+  /** The channel was told to settle, for the leave or rejoin that waits first: that may be taken next. */
+  readonly isSettling: boolean;
   /** For the shell, to keep the real channel in; the table never looks at it. */
   channel: Channel | null;
   /** The join that this one replaced: its `phx_close` is owed right after this one's reply. */
@@ -39,6 +41,7 @@ export type Effect<Channel, Output> =
       readonly payload: JsonObject;
       readonly ref: Ref;
     }
+  | { readonly kind: 'settle'; readonly join: Join<Channel, Output> }
   | { readonly kind: 'leave'; readonly join: Join<Channel, Output> }
   | {
       readonly kind: 'reply';

@@ -31,6 +31,8 @@ export interface TopicLimits {
  * - The frames of a topic are taken strictly in order: while a join or a channel call is under way the later
  *   ones wait. Topics never wait for each other.
  * - No frame of a topic precedes its join reply; after a join is over nothing of it has any effect.
+ * - The client ends a join only after the channel has settled: earlier pushes are answered before the leave is.
+ *   An end by the channel, or of the socket, waits for nothing.
  * - Each `open` is followed by exactly one `leave`.
  */
 export class TopicTable<Channel, Output> {
@@ -58,7 +60,7 @@ export class TopicTable<Channel, Output> {
     if (slot === undefined) return this.#resume({ topic, join: null, waiting: [{ frame, bytes: 0 }] }, []);
     if (isBlocked(slot)) return this.#wait(slot, frame, bytes);
     const effects: Effect<Channel, Output>[] = [];
-    this.#apply(slot, frame, effects);
+    this.#apply(slot, { frame, bytes }, effects);
     return this.#resume(slot, effects);
   }
 
@@ -148,9 +150,9 @@ export class TopicTable<Channel, Output> {
     effects: Effect<Channel, Output>[],
   ): readonly Effect<Channel, Output>[] {
     while (slot.waiting.length > 0 && !isBlocked(slot)) {
-      const { frame, bytes } = slot.waiting.shift()!;
-      this.#waitingBytes -= bytes;
-      this.#apply(slot, frame, effects);
+      const waiting = slot.waiting.shift()!;
+      this.#waitingBytes -= waiting.bytes;
+      this.#apply(slot, waiting, effects);
     }
     if (slot.join === null) this.#slots.delete(slot.topic);
     return effects;
@@ -168,8 +170,16 @@ export class TopicTable<Channel, Output> {
     return none;
   }
 
-  #apply(slot: Slot<Channel, Output>, frame: ClientFrame, effects: Effect<Channel, Output>[]): void {
-    if (frame.event === 'phx_join') this.#join(slot, frame, effects);
+  /** A frame that ends a join goes back to the head, and is taken again when the channel has settled. */
+  #apply(slot: Slot<Channel, Output>, waiting: Waiting, effects: Effect<Channel, Output>[]): void {
+    const { frame } = waiting;
+    if (slot.join !== null && mustSettle(slot.join, frame)) {
+      slot.waiting.unshift(waiting);
+      this.#waitingBytes += waiting.bytes;
+      slot.join.phase = 'running';
+      slot.join.isSettling = true;
+      effects.push({ kind: 'settle', join: slot.join });
+    } else if (frame.event === 'phx_join') this.#join(slot, frame, effects);
     else if (frame.event === 'phx_leave') this.#leave(slot, frame, effects);
     else this.#push(slot, frame, effects);
   }
@@ -272,7 +282,13 @@ type MutableJoin<Channel, Output> = {
 interface Slot<Channel, Output> {
   readonly topic: string;
   join: MutableJoin<Channel, Output> | null;
-  readonly waiting: { readonly frame: ClientFrame; readonly bytes: number }[];
+  readonly waiting: Waiting[];
+}
+
+/** A frame of the client, and what it costs to keep it waiting. */
+interface Waiting {
+  readonly frame: ClientFrame;
+  readonly bytes: number;
 }
 
 const none: readonly never[] = [];
@@ -286,6 +302,13 @@ function belongsTo(join: Join<unknown, unknown>, frame: ClientFrame): boolean {
   return frame.joinRef === null || frame.joinRef === join.channelRef;
 }
 
+/** Whether the client ends the join by this frame, and the channel was not told to settle yet. */
+function mustSettle(join: Join<unknown, unknown>, frame: ClientFrame): boolean {
+  if (join.isSettling) return false;
+  if (frame.event === 'phx_join') return isJsonObject(frame.payload);
+  return frame.event === 'phx_leave' && belongsTo(join, frame);
+}
+
 function newJoin<Channel, Output>(
   topic: string,
   { joinRef, ref }: ClientFrame,
@@ -297,6 +320,7 @@ function newJoin<Channel, Output>(
     ref,
     channelRef: joinRef ?? ref,
     phase: 'joining',
+    isSettling: false,
     channel: null,
     // Not the join itself: each would keep the one before it alive, for as long as the client rejoins.
     replaced: replaced && { topic, joinRef: replaced.joinRef },

@@ -74,6 +74,15 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: Math.max(last - first + 1, 0) }, (_, index) => first + index);
 }
 
+/** What a socket was answered after its first join, and the closes, in order: `join_ref ref status`. */
+function outcomesOf({ socket, topic }: SessionClient): string[] {
+  const frames = socket.texts.map((text) => JSON.parse(text)).filter((frame) => frame[2] === topic);
+  const outcomes = frames.flatMap(([joinRef, ref, , event, { status }]) =>
+    ref === null ? [] : [`${joinRef} ${ref} ${status ?? event}`],
+  );
+  return outcomes.slice(1);
+}
+
 async function storedSeqs(): Promise<number[]> {
   const { body } = await server.api('GET', `/api/sessions/${sessionId}/messages?limit=200`);
   return body.messages.map((message: { seq: number }) => message.seq);
@@ -421,19 +430,41 @@ describe('send', () => {
     );
   });
 
-  test('after a leave there is no topic, and what was in flight is stored', async () => {
+  test('sends, then a leave: all are answered before it, and after it there is no topic', async () => {
     const [alice, bob] = [await joined('user:alice'), await joined('user:bob')];
-    const sent = alice.write('send', draft());
-    const left = alice.write('phx_leave');
-    const late = alice.write('send', draft());
-    expect((await alice.answerTo(left)).status).toBe('ok');
-    expect((await alice.answerTo(late)).response).toEqual({ reason: 'unmatched topic' });
-    await bob.socket.next((frame) => frame[3] === 'message' && frame[4].seq === 1);
+    const refs = [
+      ...range(1, 5).map((n) => alice.write('send', draft({ n }))),
+      alice.write('phx_leave'),
+      alice.write('send', draft()),
+    ];
+    const late = await alice.answerTo(refs.at(-1)!);
+    expect(late.response).toEqual({ reason: 'unmatched topic' });
+    expect(outcomesOf(alice)).toEqual([
+      ...refs.slice(0, 5).map((ref) => `1 ${ref} ok`),
+      `1 ${refs[5]} ok`,
+      '1 1 phx_close',
+      `null ${refs[6]} error`,
+    ]);
     await bob.say('after');
-    const refs = (await alice.socket.settle()).map(([, ref]) => ref);
-    expect(refs.filter((ref) => ref === sent).length).toBeLessThanOrEqual(1);
-    expect(await storedSeqs()).toEqual([1, 2]);
-    expect(alice.seqs).not.toContain(2);
+    await alice.socket.settle();
+    expect(await storedSeqs()).toEqual(range(1, 6));
+    expect(alice.seqs).not.toContain(6);
+  });
+
+  test('sends, then a rejoin: all are answered before it, and it has seen them', async () => {
+    const alice = await joined('user:alice');
+    const refs = range(1, 5).map((n) => alice.write('send', draft({ n })));
+    const { status, response } = await alice.join({ last_seq: 0 });
+    expect(status).toBe('ok');
+    expect(response.last_seq).toBe(5);
+    const last = await alice.push('send', draft());
+    expect(last.response.message.seq).toBe(6);
+    expect(outcomesOf(alice)).toEqual([
+      ...refs.map((ref) => `1 ${ref} ok`),
+      '7 7 ok',
+      '1 1 phx_close',
+      '7 8 ok',
+    ]);
   });
 });
 

@@ -101,6 +101,88 @@ describe('leave, close, error', () => {
     ]);
   });
 
+  test('a leave and a rejoin are answered after the pushes before them, however these overlap', async () => {
+    const fixture = await startSocketFixture();
+    const socket = await fixture.joined(topic);
+    await socket.next();
+    for (const ref of ['2', '3']) socket.send(['1', ref, topic, 'overlap', { gate: ref }]);
+    socket.send(['4', '4', topic, 'phx_join', {}]);
+    socket.send(['4', '5', topic, 'overlap', { gate: '5' }]);
+    socket.send(['4', '6', topic, 'phx_leave', {}]);
+    expect(await socket.settle()).toEqual([]);
+    for (const ref of ['3', '2', '5']) {
+      fixture.gate(ref).resolve();
+      await socket.settle();
+    }
+    expect(socket.texts.slice(2).map(briefly).filter(isNoHeartbeat)).toEqual([
+      '1 3 phx_reply',
+      '1 2 phx_reply',
+      '4 4 phx_reply',
+      '1 1 phx_close',
+      '4 null welcome',
+      '4 5 phx_reply',
+      '4 6 phx_reply',
+      '4 4 phx_close',
+    ]);
+    expect(fixture.channels.map(({ settles, leaves }) => [settles, leaves])).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+
+  test('a stale leave settles nothing', async () => {
+    const fixture = await startSocketFixture();
+    const socket = await fixture.joined(topic);
+    await socket.next();
+    socket.send(['1', '2', topic, 'overlap', { gate: 'a' }]);
+    socket.send(['0', '3', topic, 'phx_leave', {}]);
+    expect(await socket.settle()).toEqual([]);
+    expect(fixture.channel(topic).settles).toBe(0);
+    fixture.gate('a').resolve();
+    expect((await socket.next())[1]).toBe('2');
+  });
+
+  test.each(['close', 'crash'] as const)(
+    'an end by the server (%s) does not wait for answers, nor does it lose the leave',
+    async (how) => {
+      const fixture = await startSocketFixture();
+      const socket = await fixture.joined(topic);
+      await socket.next();
+      socket.send(['1', '2', topic, 'overlap', { gate: 'a' }]);
+      socket.send(['1', '3', topic, 'phx_leave', {}]);
+      await socket.settle();
+      fixture.channel(topic).port[how](new Error('ended by the test'));
+      fixture.gate('a').resolve();
+      expect((await socket.settle()).map((frame) => [frame[1], frame[3]])).toEqual([
+        ['1', how === 'close' ? 'phx_close' : 'phx_error'],
+        ['3', 'phx_reply'],
+      ]);
+    },
+  );
+
+  test('a client that goes while its channel settles', async () => {
+    const fixture = await startSocketFixture();
+    const socket = await fixture.joined(topic);
+    socket.send(['1', '2', topic, 'overlap', { gate: 'a' }]);
+    socket.send(['1', '3', topic, 'phx_leave', {}]);
+    await socket.settle();
+    socket.terminate();
+    await waitUntil(() => fixture.server.connectionCount === 0);
+    expect(fixture.channel(topic).leaves).toBe(1);
+  });
+
+  test('a channel that fails to settle crashes, and the leave is answered', async () => {
+    const socket = await (await startSocketFixture()).joined(topic);
+    await socket.next();
+    socket.send(['1', '2', topic, 'never_settle', {}]);
+    socket.send(['1', '3', topic, 'phx_leave', {}]);
+    expect((await socket.take(3)).map((frame) => [frame[1], frame[3]])).toEqual([
+      ['2', 'phx_reply'],
+      ['1', 'phx_error'],
+      ['3', 'phx_reply'],
+    ]);
+  });
+
   test('V1: phx_close carries the ref of the join', async () => {
     const fixture = await startSocketFixture();
     const socket = await fixture.connect({ vsn: null });
@@ -215,6 +297,15 @@ describe('connection end', () => {
     expect(await control.settle()).toEqual([]);
   });
 });
+
+function briefly(text: string): string {
+  const [joinRef, ref, , event] = JSON.parse(text);
+  return `${joinRef} ${ref} ${event}`;
+}
+
+function isNoHeartbeat(frame: string): boolean {
+  return !frame.includes('settle-');
+}
 
 /** A client frame with mask 0, below any WebSocket library. */
 function maskedFrame(firstByte: number, payload: readonly number[]): Buffer {

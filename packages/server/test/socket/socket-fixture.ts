@@ -174,6 +174,10 @@ export class RoomChannel implements Channel {
   leaves = 0;
   /** Answers that a test gives later. */
   readonly replies: Reply[] = [];
+  /** How often it was told to settle. */
+  settles = 0;
+  readonly #overlapping = new Set<Promise<void>>();
+  #mayNotSettle = false;
   readonly #fixture: SocketFixture;
 
   constructor(fixture: SocketFixture, topic: string, port: ChannelPort) {
@@ -226,6 +230,11 @@ export class RoomChannel implements Channel {
         return;
       case 'slow':
         return this.#slow(payload, reply);
+      case 'overlap':
+        return this.#overlap(this.#slow(payload, reply));
+      case 'never_settle':
+        this.#mayNotSettle = true;
+        return reply.ok('{}');
       case 'throw':
         throw new Error('handle failed');
       case 'reject':
@@ -249,9 +258,21 @@ export class RoomChannel implements Channel {
     }
   }
 
+  settle(): void | Promise<void> {
+    this.settles += 1;
+    if (this.#mayNotSettle) throw new Error('settle failed');
+    if (this.#overlapping.size > 0) return Promise.all(this.#overlapping).then(() => undefined);
+  }
+
   leave(): void {
     this.leaves += 1;
     this.#fixture.pubsub.unsubscribe(this.topic, this.port);
+  }
+
+  /** Is answered later, and holds up nothing. */
+  #overlap(answered: Promise<void>): void {
+    this.#overlapping.add(answered);
+    void answered.then(() => this.#overlapping.delete(answered));
   }
 
   async #slow(payload: JsonObject, reply: Reply): Promise<void> {

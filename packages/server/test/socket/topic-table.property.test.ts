@@ -44,12 +44,21 @@ test('whatever happens, in whatever order', () => {
   );
 });
 
+interface Known {
+  replied: boolean;
+  calls: number;
+  ends: number;
+  leaves: number;
+  /** Whether `settle` was the last call, and is done. */
+  settling: 'no' | 'under way' | 'done';
+}
+
 /** Plays client and channels, and checks each effect against everything that came before it. */
 class Model {
   readonly #table: TopicTable<string, string>;
   readonly #maxTopics: number;
   /** Every join that was opened, with what is known of it. */
-  readonly #joins = new Map<TestJoin, { replied: boolean; calls: number; ends: number; leaves: number }>();
+  readonly #joins = new Map<TestJoin, Known>();
   /** The join_ref that the client uses on each topic. */
   readonly #clientJoinRefs = new Map<string, string | null>();
   /** Every frame of the client that must be answered or handed over, or may be dropped as stale. */
@@ -127,7 +136,7 @@ class Model {
       case 'crashJoin':
         return this.#table.crashJoin(join);
       case 'return':
-        this.#joins.get(join)!.calls -= 1;
+        this.#return(this.#joins.get(join)!);
         return this.#table.resume(join);
       case 'output':
         return this.#table.offer(join, describe(join)) ? [{ kind: 'send', output: describe(join) }] : [];
@@ -137,17 +146,20 @@ class Model {
   }
 
   #check(effects: readonly TestEffect[]): void {
-    const calls = effects.filter(({ kind }) => kind === 'open' || kind === 'joined' || kind === 'handle');
+    const calls = effects.filter(({ kind }) => ['open', 'joined', 'handle', 'settle'].includes(kind));
     expect(calls.length).toBeLessThanOrEqual(1);
     if (calls.length === 1) expect(effects.at(-1)).toBe(calls[0]);
-    for (const effect of effects) this.#checkEffect(effect);
+    for (const [index, effect] of effects.entries()) {
+      this.#checkEffect(effect);
+      this.#checkSettled(effect, effects[index + 1]);
+    }
     expect(this.#table.size).toBeLessThanOrEqual(this.#maxTopics);
   }
 
   #checkEffect(effect: TestEffect): void {
     switch (effect.kind) {
       case 'open':
-        this.#joins.set(effect.join, { replied: false, calls: 0, ends: 0, leaves: 0 });
+        this.#joins.set(effect.join, { replied: false, calls: 0, ends: 0, leaves: 0, settling: 'no' });
         break;
       case 'joined':
         this.#checkCall(effect.join);
@@ -155,6 +167,10 @@ class Model {
       case 'handle':
         this.#checkCall(effect.join);
         this.#settle(String(effect.ref), effect.join.topic);
+        break;
+      case 'settle':
+        this.#checkCall(effect.join);
+        this.#joins.get(effect.join)!.settling = 'under way';
         break;
       case 'leave':
         this.#checkLeave(effect.join);
@@ -172,6 +188,19 @@ class Model {
     }
   }
 
+  #return(known: Known): void {
+    known.calls -= 1;
+    if (known.settling === 'under way') known.settling = 'done';
+  }
+
+  /** A join that the client ended, by a leave or a rejoin, had settled, and got nothing to do after that. */
+  #checkSettled(effect: TestEffect, next: TestEffect | undefined): void {
+    if (effect.kind !== 'leave') return;
+    const isByClient =
+      next?.kind === 'open' || (next?.kind === 'reply' && this.#pushes.has(String(next.ref)));
+    if (isByClient) expect(this.#joins.get(effect.join)!.settling).toBe('done');
+  }
+
   #checkLeave(join: TestJoin): void {
     const known = this.#joins.get(join)!;
     known.leaves += 1;
@@ -184,6 +213,7 @@ class Model {
     const known = this.#joins.get(join)!;
     expect(known).toMatchObject({ replied: true, calls: 0, leaves: 0 });
     known.calls += 1;
+    known.settling = 'no';
   }
 
   #checkReply({ ref, topic, responseJson }: Extract<TestEffect, { kind: 'reply' }>): void {

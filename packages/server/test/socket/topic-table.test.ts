@@ -15,7 +15,15 @@ interface Situation {
   readonly join: TestJoin;
 }
 
-type State = 'absent' | 'joining' | 'rejoining' | 'idle' | 'running' | 'ended';
+type State =
+  | 'absent'
+  | 'joining'
+  | 'rejoining'
+  | 'idle'
+  | 'running'
+  | 'settlingToLeave'
+  | 'settlingToRejoin'
+  | 'ended';
 
 const states: Record<State, () => Situation> = {
   absent: () => {
@@ -28,8 +36,8 @@ const states: Record<State, () => Situation> = {
     return { table, join: openedBy(client(table, '3', '3', 'phx_join')) };
   },
   rejoining: () => {
-    const { table } = states.idle();
-    return { table, join: openedBy(client(table, '7', '7', 'phx_join')) };
+    const { table, join } = states.idle();
+    return { table, join: rejoin(table, join, '7') };
   },
   idle: () => {
     const { table, join } = states.joining();
@@ -40,6 +48,16 @@ const states: Record<State, () => Situation> = {
   running: () => {
     const { table, join } = states.idle();
     client(table, '3', '4', 'first');
+    return { table, join };
+  },
+  settlingToLeave: () => {
+    const { table, join } = states.idle();
+    client(table, '3', '5', 'phx_leave');
+    return { table, join };
+  },
+  settlingToRejoin: () => {
+    const { table, join } = states.idle();
+    client(table, '7', '7', 'phx_join');
     return { table, join };
   },
   ended: () => {
@@ -139,9 +157,9 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
   },
   idle: {
     heartbeat: [[beat], 'idle'],
-    join: [['leave 3', 'open 9'], 'joining'],
-    leave: [['leave 3', 'reply 3 9 ok', 'phx_close 3'], 'over'],
-    leaveWithoutJoinRef: [['leave 3', 'reply 3 9 ok', 'phx_close 3'], 'over'],
+    join: [['settle 3'], 'running'],
+    leave: [['settle 3'], 'running'],
+    leaveWithoutJoinRef: [['settle 3'], 'running'],
     staleLeave: [[], 'idle'],
     push: [['handle ev 9'], 'running'],
     pushWithoutJoinRef: [['handle ev 9'], 'running'],
@@ -175,6 +193,46 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
     output: [['send out'], 'running'],
     close: [['leave 3', 'phx_close 3'], 'over'],
     crash: [['leave 3', 'phx_error 3'], 'over'],
+    endAll: [['leave 3'], 'over'],
+  },
+  settlingToLeave: {
+    heartbeat: [[beat], 'running'],
+    join: [[], 'running'],
+    leave: [[], 'running'],
+    leaveWithoutJoinRef: [[], 'running'],
+    staleLeave: [[], 'running'],
+    push: [[], 'running'],
+    pushWithoutJoinRef: [[], 'running'],
+    stalePush: [[], 'running'],
+    numericPush: [[], 'running'],
+    accept: [[], 'running'],
+    refuse: [[], 'running'],
+    refuseUnmatched: [[], 'running'],
+    crashJoin: [[], 'running'],
+    resume: [['leave 3', 'reply 3 5 ok', 'phx_close 3'], 'over'],
+    output: [['send out'], 'running'],
+    close: [['leave 3', 'phx_close 3', 'reply 3 5 ok'], 'over'],
+    crash: [['leave 3', 'phx_error 3', 'reply 3 5 ok'], 'over'],
+    endAll: [['leave 3'], 'over'],
+  },
+  settlingToRejoin: {
+    heartbeat: [[beat], 'running'],
+    join: [[], 'running'],
+    leave: [[], 'running'],
+    leaveWithoutJoinRef: [[], 'running'],
+    staleLeave: [[], 'running'],
+    push: [[], 'running'],
+    pushWithoutJoinRef: [[], 'running'],
+    stalePush: [[], 'running'],
+    numericPush: [[], 'running'],
+    accept: [[], 'running'],
+    refuse: [[], 'running'],
+    refuseUnmatched: [[], 'running'],
+    crashJoin: [[], 'running'],
+    resume: [['leave 3', 'open 7'], 'joining'],
+    output: [['send out'], 'running'],
+    close: [['leave 3', 'phx_close 3', 'open 7'], 'joining'],
+    crash: [['leave 3', 'phx_error 3', 'open 7'], 'joining'],
     endAll: [['leave 3'], 'over'],
   },
   ended: {
@@ -226,11 +284,40 @@ describe('what waited is taken in order', () => {
     client(table, '3', '5', 'phx_leave');
     client(table, '6', '6', 'phx_join');
     client(table, '6', '7', 'ev');
+    expect(describeAll(table.resume(join))).toEqual(['settle 3']);
     const effects = table.resume(join);
     expect(describeAll(effects)).toEqual(['leave 3', 'reply 3 5 ok', 'phx_close 3', 'open 6']);
     const second = openedBy(effects);
     table.accept(second, '{}');
     expect(describeAll(table.resume(second))).toEqual(['handle ev 7']);
+  });
+
+  test('a push and a stale leave behind a leave that settles: after it, or not at all', () => {
+    const { table, join } = states.settlingToLeave();
+    client(table, '3', '6', 'ev');
+    client(table, '0', '7', 'phx_leave');
+    expect(describeAll(table.resume(join))).toEqual([
+      'leave 3',
+      'reply 3 5 ok',
+      'phx_close 3',
+      'reply null 6 unmatched topic',
+      'reply 0 7 ok',
+    ]);
+  });
+
+  test('each join settles anew', () => {
+    const { table, join } = states.settlingToRejoin();
+    const second = openedBy(table.resume(join));
+    table.accept(second, '{}');
+    table.resume(second);
+    expect(describeAll(client(table, '7', '8', 'phx_leave'))).toEqual(['settle 7']);
+    expect(describeAll(table.resume(second))).toEqual(['leave 7', 'reply 7 8 ok', 'phx_close 7']);
+  });
+
+  test('what can not be taken at all settles nothing', () => {
+    const { table } = states.idle();
+    const broken = { joinRef: '7', ref: '7', topic, event: 'phx_join', payload: 'no object' };
+    expect(describeAll(table.receive(broken, 10))).toEqual(['reply 7 7 invalid_request']);
   });
 
   test('behind a channel that ends: unmatched', () => {
@@ -271,6 +358,16 @@ describe('what waited is taken in order', () => {
     expect(describeAll(client(table, '5', '8', 'ev', 'room:2', 600))).toEqual([]);
     table.end(other, 'close');
   });
+
+  test('the bytes of a leave that settles are counted once, and given back', () => {
+    const { table, join } = states.idle();
+    client(table, '3', '5', 'phx_leave', topic, 600);
+    client(table, '7', '7', 'phx_join', topic, 400);
+    expect(describeAll(client(table, '7', '8', 'ev', topic, 1))).toEqual(['reply 7 8 overloaded']);
+    openedBy(table.resume(join));
+    expect(describeAll(client(table, '7', '9', 'ev', topic, 1_000))).toEqual([]);
+    expect(describeAll(client(table, '7', '10', 'ev', topic, 1))).toEqual(['reply 7 10 overloaded']);
+  });
 });
 
 describe('what a channel sends before its join reply', () => {
@@ -305,12 +402,13 @@ describe('what a channel sends before its join reply', () => {
 
 describe('topics', () => {
   test('too many are refused; a rejoin and a failed join are not counted', () => {
-    const { table } = states.idle();
+    const { table, join } = states.idle();
     const second = openedBy(client(table, '4', '4', 'phx_join', 'room:2'));
     expect(describeAll(client(table, '5', '5', 'phx_join', 'room:3'))).toEqual([
       'reply 5 5 too many channels joined',
     ]);
-    expect(describeAll(client(table, '6', '6', 'phx_join'))).toEqual(['leave 3', 'open 6']);
+    expect(describeAll(client(table, '6', '6', 'phx_join'))).toEqual(['settle 3']);
+    expect(describeAll(table.resume(join))).toEqual(['leave 3', 'open 6']);
     table.crashJoin(second);
     expect(describeAll(client(table, '7', '7', 'phx_join', 'room:3'))).toEqual(['open 7']);
   });
@@ -320,6 +418,7 @@ describe('topics', () => {
     openedBy(client(table, '5', '5', 'phx_join', 'room:2'));
     client(table, '3', '6', 'phx_leave');
     client(table, '7', '7', 'phx_join');
+    table.resume(join);
     expect(describeAll(table.resume(join)).at(-1)).toBe('open 7');
   });
 
@@ -327,7 +426,7 @@ describe('topics', () => {
     const { table, join } = states.idle();
     let current = join;
     for (let n = 0; n < 3; n += 1) {
-      current = openedBy(client(table, `${n}`, `${n}`, 'phx_join'));
+      current = rejoin(table, current, `${n}`);
       table.accept(current, '{}');
       table.resume(current);
     }
@@ -344,6 +443,11 @@ function client(
   bytes = 10,
 ): readonly Effect<string, string>[] {
   return table.receive({ joinRef, ref, topic: name, event, payload: {} }, bytes);
+}
+
+function rejoin(table: TestTable, join: TestJoin, ref: string): TestJoin {
+  client(table, ref, ref, 'phx_join');
+  return openedBy(table.resume(join));
 }
 
 function offer(table: TestTable, join: TestJoin, output: string): readonly Effect<string, string>[] {
@@ -364,6 +468,7 @@ function describeEffect(effect: Effect<string, string>): string {
   switch (effect.kind) {
     case 'open':
     case 'joined':
+    case 'settle':
     case 'leave':
       return `${effect.kind} ${effect.join.joinRef}`;
     case 'handle':
