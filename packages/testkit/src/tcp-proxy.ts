@@ -5,10 +5,12 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Ends every connection without a word, as a lost network does; new ones are taken. */
   cut(): void;
+  /** From now on nothing comes through the open connections, and nobody is told; new ones work. */
+  silence(): void;
 }
 
-/** A proxy to `targetPort` on this machine. */
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+/** A proxy to a port or a Unix socket of this machine. */
+export async function startTcpProxy(target: number | string): Promise<TcpProxy> {
   const open = new Set<Socket>();
   const keep = (socket: Socket) => {
     open.add(socket);
@@ -17,10 +19,14 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     socket.on('close', () => open.delete(socket));
   };
   const cut = () => {
-    for (const socket of open) socket.resetAndDestroy();
+    for (const socket of open) {
+      // Unix sockets know no reset.
+      if (socket.remoteAddress === undefined) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   };
   const proxy = createServer((client) => {
-    const server = connect(targetPort, '127.0.0.1');
+    const server = typeof target === 'string' ? connect(target) : connect(target, '127.0.0.1');
     keep(client);
     keep(server);
     client.on('close', () => server.destroy());
@@ -35,6 +41,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   return {
     port: address.port,
     cut,
+    silence() {
+      for (const socket of open) socket.unpipe().pause();
+    },
     async [Symbol.asyncDispose]() {
       const closed = Promise.withResolvers<void>();
       proxy.close(() => closed.resolve());

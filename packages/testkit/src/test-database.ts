@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ConnectionTarget } from 'fleetlm';
 import { Client } from 'pg';
 import { inject } from 'vitest';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /** The migrated database that every test database is a copy of. */
 export const templateDatabase = 'fleetlm_template';
@@ -10,6 +11,13 @@ export interface TestDatabase extends AsyncDisposable {
   readonly target: ConnectionTarget;
   /** The same for `DATABASE_URL`. */
   readonly url: string;
+  /** The database behind a network that a test can cut or silence. */
+  behindProxy(): Promise<ProxiedDatabase>;
+}
+
+export interface ProxiedDatabase extends AsyncDisposable {
+  readonly url: string;
+  readonly network: TcpProxy;
 }
 
 /** A migrated, empty database of one's own. Disposing of it drops it, with every connection to it. */
@@ -21,6 +29,7 @@ export async function testDatabase(): Promise<TestDatabase> {
   return {
     target: { connectionString: url },
     url,
+    behindProxy: () => proxyTo(server, name),
     [Symbol.asyncDispose]: () => administer(server, `drop database if exists ${name} with (force)`),
   };
 }
@@ -33,6 +42,17 @@ async function administer(server: ConnectionTarget, statement: string): Promise<
   } finally {
     await client.end();
   }
+}
+
+async function proxyTo(server: ConnectionTarget, database: string): Promise<ProxiedDatabase> {
+  const { host, port, user, password } = new Client(server);
+  const network = await startTcpProxy(host.startsWith('/') ? `${host}/.s.PGSQL.${port}` : port);
+  const credentials = [user ?? '', password ?? ''].map(encodeURIComponent).join(':');
+  return {
+    url: `postgres://${credentials}@127.0.0.1:${network.port}/${database}`,
+    network,
+    [Symbol.asyncDispose]: () => network[Symbol.asyncDispose](),
+  };
 }
 
 function databaseUrl(server: ConnectionTarget, database: string): string {

@@ -72,7 +72,8 @@ export async function callApi(
   const response = await fetch(new URL(path, url), {
     method,
     headers: {
-      ...(as !== undefined && { 'x-participant-id': as }),
+      // fetch writes a header as latin1; the server reads UTF-8.
+      ...(as !== undefined && { 'x-participant-id': Buffer.from(as).toString('latin1') }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -139,7 +139,7 @@ describe('when it cannot be known whether an append committed', () => {
 
   test('past its deadline the sender is told "unknown", and a retry with the client_id settles it', async () => {
     await open({
-      failpoints: new Failpoints('before_commit=sleep(900)'),
+      failpoints: new Failpoints('before_commit=sleep(2000)'),
       env: {
         FLEETLM_APPEND_DEADLINE_MS: '300',
         FLEETLM_APPEND_STATEMENT_TIMEOUT_MS: '200',
