@@ -41,7 +41,7 @@ export class ParticipantCalls {
       return fail(wireError('forbidden', 'only the service may set kind and status'));
     }
     const participant = await upsertParticipant(this.#db.kysely, id, change);
-    this.#directory.forget(id);
+    this.#directory.changed(participant);
     return ok(participant);
   }
 

@@ -31,7 +31,7 @@ test('a change on this node is seen by the next call', async () => {
   const directory = new ParticipantDirectory(db.kysely);
   await directory.find(alice);
   await upsertParticipant(db.kysely, alice, { status: 'disabled' });
-  directory.forget(alice);
+  directory.changed({ id: alice, status: 'active' });
   expect(directory.peek(alice)).toBeUndefined();
   expect(await directory.find(alice)).toMatchObject({ status: 'disabled' });
 });
@@ -39,10 +39,10 @@ test('a change on this node is seen by the next call', async () => {
 test('forgotten while it is looked up: whoever asked is answered, and nothing old is kept', async () => {
   const directory = new ParticipantDirectory(db.kysely);
   const asked = [directory.find(bob), directory.find(bob)];
-  directory.forget(bob);
+  directory.changed({ id: bob, status: 'active' });
   const after = directory.find(bob);
   await upsertParticipant(db.kysely, bob, { status: 'disabled' });
-  directory.forget(bob);
+  directory.changed({ id: bob, status: 'active' });
   expect(await Promise.all([...asked, after])).toMatchObject([{ kind: 'user' }, { kind: 'user' }, {}]);
   expect(await directory.find(bob)).toMatchObject({ status: 'disabled' });
 });
