@@ -34,6 +34,8 @@ export interface TestServer extends AsyncDisposable {
 
 export interface ApiOptions {
   readonly as?: string;
+  /** For servers that check tokens. */
+  readonly token?: string;
   /** Sent as JSON. */
   readonly body?: unknown;
 }
@@ -67,12 +69,13 @@ export async function callApi(
   url: string,
   method: string,
   path: string,
-  { as, body }: ApiOptions = {},
+  { as, token, body }: ApiOptions = {},
 ): Promise<ApiAnswer> {
   const response = await fetch(new URL(path, url), {
     method,
     headers: {
       ...(as !== undefined && { 'x-participant-id': as }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),

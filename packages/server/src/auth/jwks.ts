@@ -7,9 +7,8 @@ export interface JwksOptions {
   /** Aborted: nothing is fetched any more. */
   readonly signal: AbortSignal;
   readonly log: Log;
-  /** For tests: a clock in milliseconds, and what fetches. */
+  /** For tests: a clock in milliseconds. */
   readonly now?: () => number;
-  readonly fetch?: typeof fetchJwks;
 }
 
 /** Older keys are fetched anew while they are used: a revoked one is gone after this and the time of a fetch. */
@@ -93,20 +92,20 @@ export class Jwks {
   async #refresh(pauseMs: number): Promise<void> {
     const isPaused = this.#now() - this.#lastAttemptMs < pauseMs;
     if (this.#fetching === null && isPaused) return;
-    this.#fetching ??= this.#fetch().finally(() => {
-      this.#fetching = null;
-    });
+    this.#fetching ??= this.#fetch();
     await this.#fetching;
   }
 
   async #fetch(): Promise<void> {
-    const { url, signal, log, fetch = fetchJwks } = this.#options;
+    const { url, signal, log } = this.#options;
     const fetchedAtMs = this.#now();
     this.#lastAttemptMs = fetchedAtMs;
     try {
-      this.#keys = { find: createLocalJWKSet(await fetch(url, signal)), fetchedAtMs };
+      this.#keys = { find: createLocalJWKSet(await fetchJwks(url, signal)), fetchedAtMs };
     } catch (error) {
       if (!signal.aborted) log.warn({ err: error, url }, 'the keys of the token issuer cannot be fetched');
+    } finally {
+      this.#fetching = null;
     }
   }
 }
