@@ -131,13 +131,14 @@ export class Connection implements PortOwner {
     const { expiresAtMs } = this.principal;
     if (expiresAtMs === undefined || this.#expiry !== null) return;
     const leftMs = expiresAtMs - Date.now();
-    if (leftMs <= this.#options.sweepMs) this.#expiry = setTimeout(() => this.#expire(), leftMs);
+    if (leftMs <= this.#options.sweepMs) {
+      this.#expiry = setTimeout(() => this.#expire(), Math.max(leftMs, 0));
+    }
   }
 
-  /** Tells every topic, and closes. What a slow reader has not taken by now is not delivered any more. */
+  /** Tells every topic, and closes. What is not written by now is not delivered: the client comes back by cursor. */
   #expire(): void {
     if (this.#isClosing) return;
-    this.queue.flush();
     this.queue.discard();
     for (const { topic, channelRef } of this.table.joined()) {
       this.#send(this.serializer.push(channelRef, null, topic, 'token_expired', '{}'));
