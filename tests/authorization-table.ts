@@ -9,7 +9,7 @@ import type { ErrorCode } from '@fleetlm/protocol';
 export const callers = ['service', 'initiator', 'member', 'exMember', 'stranger'] as const;
 export type Caller = (typeof callers)[number];
 
-export type Outcome = 'ok' | ErrorCode | 'unmatched topic';
+type Outcome = 'ok' | ErrorCode | 'unmatched topic';
 
 /** Ids for one attempt. The session is a group of the initiator, a member, `other` and, formerly, an ex-member. */
 export interface Cast {

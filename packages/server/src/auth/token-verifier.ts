@@ -7,7 +7,7 @@ import type { Principal } from './principal.ts';
 type JwtSettings = NonNullable<Config['auth']['jwt']>;
 
 /** What came of a token. `reason` is for the log alone: it holds nothing of the token, and the client hears none of it. */
-export type Verified =
+type Verified =
   | { readonly ok: true; readonly principal: Principal }
   | { readonly ok: false; readonly reason: string };
 

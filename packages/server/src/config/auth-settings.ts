@@ -3,7 +3,7 @@ import type { Values } from './variables.ts';
 export type AuthMode = 'jwt' | 'none';
 
 /** What tokens are checked with. The kind of key fixes the algorithms; a token chooses nothing. */
-export type JwtKey =
+type JwtKey =
   | { readonly kind: 'secret'; readonly secret: string }
   | { readonly kind: 'jwks'; readonly url: string };
 
