@@ -26,13 +26,6 @@ export class ConfigError extends Error {
   }
 }
 
-/** HMAC-SHA-256 is as strong as its key, up to the size of the hash (RFC 7518, 3.2). */
-const minKeyBytes = 32;
-
-function checkKey(text: string): string | null {
-  return Buffer.byteLength(text) >= minKeyBytes ? null : `must hold at least ${minKeyBytes} bytes`;
-}
-
 export type Values = Read<typeof variables>;
 
 /** Every environment variable that FleetLM reads, with its default and the reason for it. */
@@ -196,4 +189,11 @@ export const variables = {
 /** `pg` takes any text, and looks for a host named "base" or for a database of the user's name. */
 function checkPostgresUrl(text: string): string | null {
   return /^postgres(ql)?:\/\/./.test(text) ? null : 'must be postgres://user:password@host:port/database';
+}
+
+/** HMAC-SHA-256 is as strong as its key, up to the size of the hash (RFC 7518, 3.2). */
+const minKeyBytes = 32;
+
+function checkKey(text: string): string | null {
+  return Buffer.byteLength(text) >= minKeyBytes ? null : `must hold at least ${minKeyBytes} bytes`;
 }
