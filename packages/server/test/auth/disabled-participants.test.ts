@@ -90,17 +90,24 @@ describe.each(['none', 'jwt'])('with FLEETLM_AUTH=%s', (mode) => {
     expect(await again.say('back')).toBe(1);
   });
 
-  test('one that was disabled elsewhere is closed within 5 s, and joins nothing meanwhile', async () => {
-    const [alice, bob] = [await joined('user:alice'), await open('user:bob')];
+  test('one that was disabled elsewhere is closed within 5 s, and neither joins nor sends meanwhile', async () => {
+    const [alice, bob, carol] = [
+      await joined('user:alice'),
+      await open('user:bob'),
+      await joined('user:carol'),
+    ];
     const startedMs = performance.now();
     await setStatusInDatabase('user:alice', 'disabled');
     expect(await alice.socket.closed).toEqual(disabledClose);
     expect(performance.now() - startedMs).toBeLessThan(5_000);
-    // The next check is seconds away. A change on this node makes it ask for bob anew.
-    await backend.api('PUT', '/api/participants/user:bob', { body: { display_name: 'Bob' } });
-    await setStatusInDatabase('user:bob', 'disabled');
-    const answer = await bob.join();
-    expect(answer).toMatchObject({ status: 'error', response: { reason: 'participant_disabled' } });
-    expect(await bob.socket.closed).toEqual(disabledClose);
+    // The next check is seconds away. A change on this node makes it ask for them anew.
+    for (const id of ['user:bob', 'user:carol']) {
+      await backend.api('PUT', `/api/participants/${id}`, { body: { display_name: 'A name' } });
+      await setStatusInDatabase(id, 'disabled');
+    }
+    const refused = { status: 'error', response: { reason: 'participant_disabled' } };
+    expect(await bob.join()).toMatchObject(refused);
+    expect(await carol.push('send', { content: { content: { text: 'hi' } } })).toMatchObject(refused);
+    for (const { socket } of [bob, carol]) expect(await socket.closed).toEqual(disabledClose);
   });
 });
