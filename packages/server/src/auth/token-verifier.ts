@@ -19,7 +19,7 @@ const algorithms: Readonly<Record<JwtSettings['key']['kind'], readonly string[]>
   jwks: ['RS256', 'ES256', 'EdDSA'],
 };
 
-/** Key ids are compared and logged nowhere else, but a log or an index is soon made (S4). */
+/** Issuers have no longer ones; a long one is an attempt on whatever looks keys up by them (S4). */
 const maxKidLength = 128;
 
 /** Checks tokens with the keys that `findKey` knows. Rejects only when there are no keys to check with. */
