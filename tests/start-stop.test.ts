@@ -79,10 +79,17 @@ describe('the command line', { concurrent: true, timeout: timeoutMs }, () => {
   });
 
   test('an address that others reach is refused without authentication', async ({ expect }) => {
-    const { code, output } = await run(['start'], { HOST: '0.0.0.0' });
+    const { code, output } = await run(['start'], { HOST: '0.0.0.0', FLEETLM_AUTH: 'none' });
     expect(code).toBe(78);
     expect(output).toContain('HOST=0.0.0.0');
     expect(output).toContain('FLEETLM_INSECURE_ALLOW_NO_AUTH=1');
+  });
+
+  test('an address that others reach needs a key', async ({ expect }) => {
+    const { code, output } = await run(['start'], { HOST: '0.0.0.0' });
+    expect(code).toBe(78);
+    expect(output).toContain('HOST=0.0.0.0');
+    expect(output).toContain('set FLEETLM_JWT_SECRET or FLEETLM_JWKS_URL');
   });
 
   test('a Node that is too old is told so: pretended', async ({ expect }) => {

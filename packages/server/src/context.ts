@@ -1,5 +1,4 @@
-import type { Authenticator } from './auth/authenticator.ts';
-import { NoAuthentication } from './auth/no-auth.ts';
+import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
 import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
@@ -11,6 +10,7 @@ import type { Health } from './http/routes/health.ts';
 import type { Log } from './lib/log.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
+import { DisabledParticipants } from './socket/disabled-participants.ts';
 import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
@@ -27,6 +27,8 @@ export interface ContextOptions {
   readonly config: Config;
   readonly target: ConnectionTarget;
   readonly health: Health;
+  /** Aborted when the server is gone. */
+  readonly signal: AbortSignal;
   readonly log: Log;
   readonly overrides: Overrides;
 }
@@ -69,12 +71,13 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
 }
 
 function buildEdges(
-  { config, health, log }: ContextOptions,
+  { config, health, signal, log }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
   { gateway }: ReturnType<typeof buildRuntime>,
 ) {
-  const authenticator: Authenticator = new NoAuthentication(directory);
+  const authenticator = createAuthenticator({ auth: config.auth, directory, signal, log });
   const sockets = new SocketServer({ config, authenticator, openChannel: channelsOf(gateway), log });
   const http = new HttpServer({ config, gateway, authenticator, health, log });
-  return { sockets, http };
+  const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
+  return { sockets, http, disabledParticipants };
 }

@@ -1,9 +1,9 @@
-import { parseArgs } from 'node:util';
-import { type DatabaseCommand, databaseCommands, runDatabaseCommand } from './cli/database-commands.ts';
+import { type Command, readCommandLine } from './cli/command-line.ts';
+import { type DatabaseCommand, runDatabaseCommand } from './cli/database-commands.ts';
 import { runServer } from './cli/run-server.ts';
-import { usage } from './cli/usage.ts';
-import { version } from './cli/version.ts';
+import { runTokenCommand } from './cli/token-command.ts';
 import { type Config, ConfigError, parseConfig } from './config/config.ts';
+import { unreachable } from './lib/unreachable.ts';
 import { createLogger } from './observability/logger.ts';
 
 /** Exit codes of sysexits.h: wrong usage, wrong configuration. */
@@ -11,59 +11,35 @@ const exitCodes = { usage: 64, config: 78 };
 
 /** The `fleetlm` command. Sets the exit code; the process ends when nothing is left to do. */
 export async function main(args: readonly string[]): Promise<void> {
-  const parsed = parse(args);
-  if (parsed === null) {
+  const command = readCommandLine(args);
+  if (command === null) {
     printError(`what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
     process.exitCode = exitCodes.usage;
     return;
   }
-  if (parsed.print !== undefined) {
-    process.stdout.write(parsed.print);
-    return;
-  }
-  await run(parsed);
-}
-
-interface Parsed {
-  readonly print?: string;
-  readonly command: 'start' | DatabaseCommand;
-  readonly yes: boolean;
-}
-
-function parse(args: readonly string[]): Parsed | null {
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h', default: false },
-        version: { type: 'boolean', short: 'v', default: false },
-        yes: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) return { print: usage, command: 'start', yes: false };
-    if (values.version) return { print: `${version}\n`, command: 'start', yes: false };
-    const command = toCommand(positionals);
-    return command && { command, yes: values.yes };
-  } catch {
-    return null;
-  }
-}
-
-function toCommand(words: readonly string[]): Parsed['command'] | null {
-  if (words.length === 0 || (words.length === 1 && words[0] === 'start')) return 'start';
-  if (words.length !== 2 || words[0] !== 'db') return null;
-  return databaseCommands.find((command) => command === words[1]) ?? null;
-}
-
-async function run({ command, yes }: Parsed): Promise<void> {
-  try {
-    const config = parseConfig(process.env);
-    if (command === 'start') await runServer(config, createLogger(config.log));
-    else await runDatabase(command, config, yes);
+    await run(command);
   } catch (error) {
     printError(describe(error));
     process.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
+  }
+}
+
+async function run(command: Command): Promise<void> {
+  if (command.kind === 'print') {
+    print(command.text);
+    return;
+  }
+  const config = parseConfig(process.env);
+  switch (command.kind) {
+    case 'start':
+      return runServer(config, createLogger(config.log));
+    case 'db':
+      return runDatabase(command.command, config, command.yes);
+    case 'token':
+      return print(`${await runTokenCommand(command.options, config.auth)}\n`);
+    default:
+      return unreachable(command);
   }
 }
 
@@ -75,7 +51,11 @@ async function runDatabase(command: DatabaseCommand, config: Config, yes: boolea
     );
   }
   const log = createLogger({ level: 'warn' });
-  await runDatabaseCommand(command, config, { log, say: (line) => process.stdout.write(`${line}\n`) });
+  await runDatabaseCommand(command, config, { log, say: (line) => print(`${line}\n`) });
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }
 
 function printError(text: string): void {

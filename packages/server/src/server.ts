@@ -30,6 +30,7 @@ export class Server implements AsyncDisposable {
   readonly #hurry = new AbortController();
   /** Ends a start that is under way. */
   readonly #startAbort = new AbortController();
+  readonly #lifetime = new AbortController();
   #context: Context | null = null;
   #state: State = 'new';
   #url = '';
@@ -112,6 +113,7 @@ export class Server implements AsyncDisposable {
       config: this.#config,
       target: storage.target,
       health,
+      signal: this.#lifetime.signal,
       log,
       overrides: this.#overrides,
     });
@@ -121,8 +123,11 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.sessions.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
+    this.#resources.defer(() => context.disabledParticipants.stop());
+    this.#resources.defer(() => this.#lifetime.abort());
     await Promise.race([context.appender.start(), rejectWhenAborted(signal)]);
     context.sockets.attach(context.http.server);
+    context.disabledParticipants.start();
     const address = await context.http.listen(listen);
     this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   }

@@ -110,6 +110,11 @@ export class RawSocket implements AsyncDisposable {
     return frames.slice(0, -1);
   }
 
+  /** Takes what has come and was not read. */
+  unread(): RawFrame[] {
+    return this.#unread.splice(0);
+  }
+
   /** How the connection ended. */
   get closed(): Promise<ClosedSocket> {
     return this.#until('the close', () => this.#closed, true);

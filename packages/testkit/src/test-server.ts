@@ -34,6 +34,8 @@ export interface TestServer extends AsyncDisposable {
 
 export interface ApiOptions {
   readonly as?: string;
+  /** For servers that check tokens. */
+  readonly token?: string;
   /** Sent as JSON. */
   readonly body?: unknown;
 }
@@ -67,13 +69,14 @@ export async function callApi(
   url: string,
   method: string,
   path: string,
-  { as, body }: ApiOptions = {},
+  { as, token, body }: ApiOptions = {},
 ): Promise<ApiAnswer> {
   const response = await fetch(new URL(path, url), {
     method,
     headers: {
       // fetch writes a header as latin1; the server reads UTF-8.
       ...(as !== undefined && { 'x-participant-id': Buffer.from(as).toString('latin1') }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),

@@ -9,7 +9,10 @@ export interface Credentials {
   readonly token: string | null;
 }
 
-/** Turns credentials into a principal, or says why not: `unauthorized`, `participant_disabled`. */
+/**
+ * Turns credentials into a principal, or says why not: `unauthorized`, `participant_disabled`, or `overloaded`
+ * when it cannot be found out now.
+ */
 export interface Authenticator {
   authenticate(credentials: Credentials): Promise<Result<Principal>>;
 }

@@ -20,8 +20,7 @@ export class NoAuthentication implements Authenticator {
     const participantId = parseParticipantId(named);
     if (participantId === null)
       return fail(wireError('unauthorized', 'participant_id is not a participant id'));
-    const identity = await this.#directory.find(participantId);
-    if (identity?.status === 'disabled') return fail(wireError('participant_disabled'));
+    if (await this.#directory.isDisabled(participantId)) return fail(wireError('participant_disabled'));
     return ok({ kind: 'participant', participantId });
   }
 }

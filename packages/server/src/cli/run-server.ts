@@ -23,7 +23,7 @@ export async function runServer(config: Config, log: Log): Promise<void> {
   process.on('uncaughtException', fail).on('unhandledRejection', fail);
   try {
     await server.start();
-    log.info({ url: server.url, pid: process.pid }, `listening on ${server.url}`);
+    log.info({ url: server.url, pid: process.pid, auth: config.auth.mode }, `listening on ${server.url}`);
     await ended.promise;
   } catch (error) {
     // A start that was given up for a signal is no failure.

@@ -9,10 +9,16 @@ Usage: fleetlm <command>
   db seed       add somebody to talk to: alice, bob, carol, an agent, two sessions
   db setup      create, migrate and seed
   db reset      delete everything, then migrate and seed; asks for --yes
+  token         print a token signed with FLEETLM_JWT_SECRET
 
 Options:
   -h, --help      this text
   -v, --version   the version
+
+Options of token:
+  --sub <id>        the participant, as user:alice; needed
+  --role service    an application's backend, which may act for anyone
+  --ttl <time>      how long it is good: 30s, 15m, 1h (the default), up to 365d
 
 Settings are environment variables: see docs/configuration.md. Without DATABASE_URL
 FleetLM runs a Postgres of its own in FLEETLM_DATA_DIR (default .fleetlm).

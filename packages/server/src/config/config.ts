@@ -1,3 +1,4 @@
+import { authMode, findAuthConflicts, readJwt } from './auth-settings.ts';
 import { type Environment, readVariables } from './read-variables.ts';
 import { ConfigError, type Values, variables } from './variables.ts';
 
@@ -18,7 +19,9 @@ function group(values: Values) {
   return {
     listen: { host: values.HOST, port: values.PORT },
     auth: {
-      mode: values.FLEETLM_AUTH,
+      mode: authMode(values),
+      /** How tokens are checked; null when there is no key. */
+      jwt: readJwt(values),
       insecureAllowNoAuth: values.FLEETLM_INSECURE_ALLOW_NO_AUTH,
       allowedOrigins: values.FLEETLM_ALLOWED_ORIGINS,
     },
@@ -61,16 +64,9 @@ function group(values: Values) {
   };
 }
 
-const loopbackAddresses = new Set(['127.0.0.1', '::1', 'localhost']);
-
 /** Settings that are each valid, but not together. */
 function findConflicts(values: Values): string[] {
-  const problems: string[] = [];
-  if (!loopbackAddresses.has(values.HOST) && !values.FLEETLM_INSECURE_ALLOW_NO_AUTH) {
-    problems.push(
-      `HOST=${values.HOST} is reachable from other machines and FLEETLM_AUTH=none checks nobody: keep HOST=127.0.0.1, or accept it by FLEETLM_INSECURE_ALLOW_NO_AUTH=1`,
-    );
-  }
+  const problems = findAuthConflicts(values);
   if (values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS >= values.FLEETLM_APPEND_DEADLINE_MS) {
     problems.push('FLEETLM_APPEND_STATEMENT_TIMEOUT_MS must be less than FLEETLM_APPEND_DEADLINE_MS');
   }

@@ -85,6 +85,10 @@ export function parsed<T>(parse: (text: string) => T, description: string): Vari
   };
 }
 
+export function optionalText(description: string): Variable<string | null> {
+  return { read: (value) => ({ value }), fallback: null, shownDefault: '', type: 'text', description };
+}
+
 /** A text that is never printed; `check` says what is wrong with one, as "must be …", or null. */
 export function secret(
   description: string,
@@ -148,6 +152,15 @@ export function choice<const T extends string>(
     type: values.join(', '),
     description,
   };
+}
+
+/** A choice whose default depends on other variables: null without one. */
+export function optionalChoice<const T extends string>(
+  values: readonly [T, ...T[]],
+  shownDefault: string,
+  description: string,
+): Variable<T | null> {
+  return { ...choice(values, values[0], description), fallback: null, shownDefault };
 }
 
 export function list(description: string): Variable<readonly string[]> {

@@ -1,4 +1,5 @@
 import { Failpoints } from '../lib/failpoints.ts';
+import { parseJwksUrl } from './jwks-url.ts';
 import type { Read, Variable } from './read-variables.ts';
 import {
   boolean,
@@ -7,6 +8,8 @@ import {
   integer,
   list,
   milliseconds,
+  optionalChoice,
+  optionalText,
   parsed,
   secret,
   text,
@@ -48,11 +51,31 @@ export const variables = {
     true,
     'Run outstanding migrations at start, under a lock; off when a deployment step does it.',
   ),
-  FLEETLM_AUTH: choice(
-    ['none'],
-    'none',
-    'Who is calling: `none` believes the `participant_id` that a caller names, for local development.',
+  NODE_ENV: text('', '`production` makes `jwt` the default of `FLEETLM_AUTH`. Nothing else depends on it.'),
+  FLEETLM_AUTH: optionalChoice(
+    ['jwt', 'none'],
+    'none on loopback, else jwt',
+    'Who is calling: `jwt` checks tokens; `none` believes the `participant_id` that a caller names, for local development. It is `jwt` as soon as a key is set, other machines reach `HOST`, or `NODE_ENV` is `production`.',
   ),
+  FLEETLM_JWT_SECRET: secret(
+    'The key of HS256 tokens, shared with the backend that issues them: its bytes as they are, at least 32, since HMAC-SHA-256 is as strong as its key. Either this or `FLEETLM_JWKS_URL`.',
+    checkKey,
+  ),
+  FLEETLM_JWKS_URL: parsed(
+    parseJwksUrl,
+    'Where the issuer publishes its public keys, for RS256, ES256 and EdDSA: https, or http on loopback. Redirects are not followed.',
+  ),
+  FLEETLM_JWT_ISSUER: optionalText('The `iss` that tokens must have. Unset: it is not looked at.'),
+  FLEETLM_JWT_AUDIENCE: optionalText('The `aud` that tokens must name. Unset: it is not looked at.'),
+  FLEETLM_JWT_LEEWAY_MS: {
+    ...integer(
+      5_000,
+      0,
+      5_000,
+      'How far the clock of the issuer may be off, for `exp` and `nbf`: more would let a stolen token live on.',
+    ),
+    type: 'milliseconds, 0 to 5000',
+  },
   FLEETLM_INSECURE_ALLOW_NO_AUTH: boolean(
     false,
     'Accept `FLEETLM_AUTH=none` on an address that other machines reach: anyone there can read and write everything.',
@@ -170,4 +193,11 @@ export const variables = {
 /** `pg` takes any text, and looks for a host named "base" or for a database of the user's name. */
 function checkPostgresUrl(text: string): string | null {
   return /^postgres(ql)?:\/\/./.test(text) ? null : 'must be postgres://user:password@host:port/database';
+}
+
+/** HMAC-SHA-256 is as strong as its key, up to the size of the hash (RFC 7518, 3.2). */
+const minKeyBytes = 32;
+
+function checkKey(text: string): string | null {
+  return Buffer.byteLength(text) >= minKeyBytes ? null : `must hold at least ${minKeyBytes} bytes`;
 }

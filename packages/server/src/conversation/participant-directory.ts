@@ -2,7 +2,7 @@ import type { Participant, ParticipantId } from '@fleetlm/protocol';
 import type { Kysely } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { Database } from '../storage/schema.ts';
-import { findParticipant } from './participants.ts';
+import { findDisabled, findParticipant } from './participants.ts';
 
 /** What every call needs to know of a participant. */
 export type Identity = Pick<Participant, 'kind' | 'status'>;
@@ -12,6 +12,8 @@ interface Entry {
   readonly identity: Identity | null;
 }
 
+type OnDisabled = (id: ParticipantId) => void;
+
 /** Participants that are remembered: those who are busy now, at some hundred bytes each. */
 const maxEntries = 20_000;
 /** Another node may have changed a participant: this is how long it can go unnoticed. */
@@ -19,9 +21,12 @@ const maxAgeMs = 5_000;
 
 /** Who is an agent, and who is disabled: asked at every call, changed almost never. */
 export class ParticipantDirectory {
+  readonly #db: Kysely<Database>;
   readonly #cache: LRUCache<ParticipantId, Entry>;
+  #onDisabled: OnDisabled = () => {};
 
   constructor(db: Kysely<Database>) {
+    this.#db = db;
     this.#cache = new LRUCache<ParticipantId, Entry>({
       max: maxEntries,
       ttl: maxAgeMs,
@@ -39,6 +44,10 @@ export class ParticipantDirectory {
     return (await this.#cache.fetch(id))?.identity ?? null;
   }
 
+  async isDisabled(id: ParticipantId): Promise<boolean> {
+    return (await this.find(id))?.status === 'disabled';
+  }
+
   /** As `find`, without waiting: undefined when it is not known here. */
   peek(id: ParticipantId): Identity | null | undefined {
     const entry = this.#cache.get(id);
@@ -47,8 +56,21 @@ export class ParticipantDirectory {
     return entry?.identity;
   }
 
+  /** Those of `ids` that are disabled now, asked of the database. */
+  async findDisabled(ids: readonly ParticipantId[]): Promise<ParticipantId[]> {
+    const disabled = await findDisabled(this.#db, ids);
+    for (const id of disabled) this.#cache.delete(id);
+    return disabled;
+  }
+
   /** A participant was changed on this node. */
-  forget(id: ParticipantId): void {
+  changed({ id, status }: Pick<Participant, 'id' | 'status'>): void {
     this.#cache.delete(id);
+    if (status === 'disabled') this.#onDisabled(id);
+  }
+
+  /** Whoever holds the participants' sockets hears at once of one that was disabled on this node. */
+  listen(onDisabled: OnDisabled): void {
+    this.#onDisabled = onDisabled;
   }
 }

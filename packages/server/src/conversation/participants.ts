@@ -53,6 +53,20 @@ export async function findParticipants(
   return db.selectFrom('participants').selectAll().where('id', 'in', ids).execute();
 }
 
+/** Those of `ids` that are disabled. One array parameter: a list of values would be bounded at 65,535. */
+export async function findDisabled(
+  db: Kysely<Database>,
+  ids: readonly ParticipantId[],
+): Promise<ParticipantId[]> {
+  const rows = await db
+    .selectFrom('participants')
+    .select('id')
+    .where('id', '=', sql<ParticipantId>`any(${ids}::text[])`)
+    .where('status', '=', 'disabled')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Participants by id, ascending. */
 export async function listParticipants(
   db: Kysely<Database>,

@@ -1,5 +1,12 @@
-import { type ParticipantId, type Session, type SessionId, wireError } from '@fleetlm/protocol';
+import {
+  type ParticipantId,
+  type Session,
+  type SessionId,
+  type WireError,
+  wireError,
+} from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
+import type { ParticipantDirectory } from '../conversation/participant-directory.ts';
 import { readSession } from '../conversation/sessions.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
@@ -12,6 +19,19 @@ export function actsAs(principal: Principal, participantId: ParticipantId): bool
 /** Whether the principal may change a session: its members, its status, its metadata. */
 export function mayManage(principal: Principal, session: Session): boolean {
   return actsAs(principal, session.initiator_id);
+}
+
+/**
+ * Why the principal may not begin to follow anything, or null: a socket can be older than the moment in which
+ * its participant was disabled elsewhere. Each join asks (S8); REST calls and handshakes are authenticated anew.
+ */
+export async function findBarred(
+  directory: ParticipantDirectory,
+  principal: Principal,
+): Promise<WireError | null> {
+  if (principal.kind === 'service') return null;
+  const isDisabled = await directory.isDisabled(principal.participantId);
+  return isDisabled ? wireError('participant_disabled') : null;
 }
 
 /**

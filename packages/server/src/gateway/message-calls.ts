@@ -16,7 +16,7 @@ import { fail, ok, type Result } from '../lib/result.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
 import type { Db } from '../storage/database.ts';
-import { actsAs, seeSession } from './access.ts';
+import { actsAs, findBarred, seeSession } from './access.ts';
 import {
   type Appended,
   type AppendRequest,
@@ -128,7 +128,9 @@ export class MessageCalls {
     { lastSeq, limit }: { lastSeq: number | null; limit: number },
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
-    const { db, sessions } = this.#options;
+    const { db, directory, sessions } = this.#options;
+    const barred = await findBarred(directory, principal);
+    if (barred !== null) return fail(barred);
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
     const session = seen.value;

@@ -46,7 +46,7 @@ export class ParticipantCalls {
     const problem = checkMetadata(change.metadata, this.#maxMetadataBytes);
     if (problem) return fail(problem);
     const participant = await upsertParticipant(this.#db.kysely, id, change);
-    this.#directory.forget(id);
+    this.#directory.changed(participant);
     return ok(participant);
   }
 

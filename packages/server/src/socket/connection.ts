@@ -29,6 +29,8 @@ export interface ConnectionOptions {
   readonly principal: Principal;
   readonly openChannel: OpenChannel;
   readonly limits: Config['sockets'];
+  /** The time between two sweeps. */
+  readonly sweepMs: number;
   readonly flusher: Flusher;
   readonly log: Log;
   /** The socket is gone and every channel has left. Called once. */
@@ -57,6 +59,7 @@ export class Connection implements PortOwner {
   readonly #options: ConnectionOptions;
   #isClosing = false;
   #framesSeen = 0;
+  #expiry: NodeJS.Timeout | null = null;
   #activity: { readonly framesSeen: number; readonly sinceMs: number } | null = null;
 
   constructor(options: ConnectionOptions) {
@@ -84,6 +87,7 @@ export class Connection implements PortOwner {
     // A broken frame or socket: ws has sent its close frame, or there is nothing to send it to.
     ws.on('error', (error) => this.#onError(error));
     ws.on('close', () => this.#onClosed());
+    this.#watchExpiry();
   }
 
   /** Ends every channel and sends what waits, then a close frame. A slow reader gets only the close frame. */
@@ -104,6 +108,7 @@ export class Connection implements PortOwner {
   /** Closes a client that has been silent for too long, or does not read. */
   sweep(nowMs: number): void {
     if (this.#isClosing) return;
+    this.#watchExpiry();
     this.queue.sweep(nowMs);
     if (this.#activity === null || this.#activity.framesSeen !== this.#framesSeen) {
       this.#activity = { framesSeen: this.#framesSeen, sinceMs: nowMs };
@@ -116,6 +121,29 @@ export class Connection implements PortOwner {
   end(join: ChannelJoin, ending: Ending, error?: unknown): void {
     if (ending === 'crash' && join.phase !== 'over') this.#logCrash(join, error);
     this.#run(this.table.end(join, ending));
+  }
+
+  /**
+   * A timer, but only for a token that is over before the next sweep: it ends on time (I32), a day's token costs
+   * no timer for a day, and a clock that was set right is noticed.
+   */
+  #watchExpiry(): void {
+    const { expiresAtMs } = this.principal;
+    if (expiresAtMs === undefined || this.#expiry !== null) return;
+    const leftMs = expiresAtMs - Date.now();
+    if (leftMs <= this.#options.sweepMs) {
+      this.#expiry = setTimeout(() => this.#expire(), Math.max(leftMs, 0));
+    }
+  }
+
+  /** Tells every topic, and closes. What is not written by now is not delivered: the client comes back by cursor. */
+  #expire(): void {
+    if (this.#isClosing) return;
+    this.queue.discard();
+    for (const { topic, channelRef } of this.table.joined()) {
+      this.#send(this.serializer.push(channelRef, null, topic, 'token_expired', '{}'));
+    }
+    this.close(tokenExpired);
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -142,6 +170,7 @@ export class Connection implements PortOwner {
 
   #onClosed(): void {
     this.#isClosing = true;
+    if (this.#expiry !== null) clearTimeout(this.#expiry);
     this.#run(this.table.endAll());
     this.queue.close();
     this.#options.onClosed(this);
@@ -269,6 +298,7 @@ export class Connection implements PortOwner {
   }
 }
 
+const tokenExpired: CloseReason = { code: 4001, reason: 'token_expired' };
 const malformedFrame: CloseReason = { code: 1007, reason: 'malformed_frame' };
 const truncatedBinary: CloseReason = { code: 1002, reason: 'malformed_binary_frame' };
 

@@ -108,6 +108,11 @@ export class SendQueue {
     return waiter.promise;
   }
 
+  /** Drops what waits: it must not be delivered any more. What the socket has taken cannot be called back. */
+  discard(): void {
+    this.#drop();
+  }
+
   /** Writes all that waits, whatever the socket takes, and closes: a close frame comes next. */
   finish(): void {
     if (this.#state === 'open' && this.#frames.length > 0 && this.#options.isOpen()) {

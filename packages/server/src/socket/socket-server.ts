@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ParticipantId } from '@fleetlm/protocol';
+import { errorTable, type ParticipantId, type WireError } from '@fleetlm/protocol';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { OpenChannel } from '../channels/channel.ts';
@@ -101,6 +101,15 @@ export class SocketServer implements AsyncDisposable {
     http.on('upgrade', this.#onUpgrade);
   }
 
+  /** Who has a socket open. */
+  get participantIds(): Set<ParticipantId> {
+    const ids = new Set<ParticipantId>();
+    for (const { principal } of this.#connections) {
+      if (principal.kind === 'participant') ids.add(principal.participantId);
+    }
+    return ids;
+  }
+
   /** Closes every socket of a participant; the client comes back after 1001. */
   disconnect(participantId: ParticipantId, reason: CloseReason = disconnected): void {
     for (const connection of this.#connections) {
@@ -158,7 +167,7 @@ export class SocketServer implements AsyncDisposable {
     this.#handshakes.set(socket, performance.now());
     try {
       const result = await this.#options.authenticator.authenticate(credentials);
-      if (!result.ok) refuse(socket, 403);
+      if (!result.ok) refuse(socket, statusOf(result.error));
       else if (this.#isDraining) refuse(socket, 503);
       else {
         const principal = result.value;
@@ -184,6 +193,7 @@ export class SocketServer implements AsyncDisposable {
       openChannel,
       log,
       limits: config.sockets,
+      sweepMs: sweepInterval(config.sockets),
       flusher: this.#flusher,
       onClosed: (closed) => this.#forget(closed),
     });
@@ -228,6 +238,11 @@ function createWebSocketServer(maxPayload: number): WebSocketServer {
 /** Often enough that a deadline is at most a quarter late, and not more than once a second by default. */
 function sweepInterval({ idleMs, stallMs }: Config['sockets']): number {
   return Math.max(1, Math.min(1_000, idleMs / 4, stallMs / 4));
+}
+
+/** A refused client learns nothing but that; one that could not be judged may try again. */
+function statusOf({ code }: WireError): 403 | 503 {
+  return errorTable[code].status < 500 ? 403 : 503;
 }
 
 /** Answers on the raw socket, with an empty body, and hangs up. */

@@ -116,6 +116,13 @@ export class TopicTable<Channel, Output> {
     return join.phase === 'running' || join.phase === 'idle';
   }
 
+  /** The joins whose reply is out: pushes may go to them. */
+  joined(): readonly Join<Channel, Output>[] {
+    return [...this.#slots.values()].flatMap(({ join }) =>
+      join === null || join.phase === 'joining' ? [] : [join],
+    );
+  }
+
   /** The channel ended its topic. */
   end(join: Join<Channel, Output>, ending: Ending): Effects<Channel, Output> {
     const slot = this.#slotOf(join);

@@ -520,12 +520,12 @@ describe('who sends', () => {
     expect(await storedSeqs()).toEqual([]);
   });
 
-  test('a disabled participant can neither send nor connect', async () => {
+  test('a disabled participant is cut off, and cannot connect', async () => {
     await addParticipants(server, 'user:gone');
     await server.api('PUT', `/api/sessions/${sessionId}/members/user:gone`, { body: {} });
     const gone = await joined('user:gone');
     await server.api('PUT', '/api/participants/user:gone', { body: { status: 'disabled' } });
-    expect((await gone.push('send', draft())).response.reason).toBe('participant_disabled');
+    expect(await gone.socket.closed).toEqual({ code: 1008, reason: 'participant_disabled' });
     await expect(open('user:gone')).rejects.toMatchObject({ status: 403 });
   });
 });

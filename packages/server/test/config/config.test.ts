@@ -24,7 +24,7 @@ describe('defaults', () => {
   test('are those of the documentation, and safe to start with', () => {
     expect(parseConfig({})).toMatchObject({
       listen: { host: '127.0.0.1', port: 4000 },
-      auth: { mode: 'none', insecureAllowNoAuth: false, allowedOrigins: [] },
+      auth: { mode: 'none', jwt: null, insecureAllowNoAuth: false, allowedOrigins: [] },
       database: { url: null, dataDir: '.fleetlm', migrateAtStart: true },
       append: {
         maxQueuedRows: 10_000,
@@ -105,6 +105,12 @@ describe('values', () => {
     ['LOG_LEVEL', 'verbose'],
     ['LOG_LEVEL', 'constructor'],
     ['FLEETLM_AUTH', 'maybe'],
+    ['FLEETLM_JWT_LEEWAY_MS', '5001'],
+    ['FLEETLM_JWKS_URL', 'http://issuer.example/jwks'],
+    ['FLEETLM_JWKS_URL', 'issuer.example'],
+    ['FLEETLM_JWKS_URL', 'file:///etc/keys'],
+    ['FLEETLM_JWKS_URL', 'http://127.0.0.1.example/jwks'],
+    ['FLEETLM_JWKS_URL', 'https://user:password@issuer.example/jwks'],
     ['FLEETLM_FAILPOINTS', 'nowhere=kill'],
   ])('%s=%s is refused, by name and with its value', (name, text) => {
     const problems = problemsOf({ [name]: text });
@@ -122,8 +128,10 @@ describe('problems', () => {
       FLEETLM_GROUP_MEMBERS: '1',
       FLEETLM_FAILPOINTS: 'x',
       HOST: '0.0.0.0',
+      FLEETLM_AUTH: 'none',
     };
-    expect(badOf(env).sort()).toEqual(Object.keys(env).sort());
+    const { FLEETLM_AUTH: _, ...bad } = env;
+    expect(badOf(env).sort()).toEqual(Object.keys(bad).sort());
     expect(() => parseConfig(env)).toThrow(/^The configuration is not valid:\n( {2}- .+\n?){5}$/);
   });
 
@@ -133,10 +141,11 @@ describe('problems', () => {
     ['on an address of the network', { HOST: '192.168.1.5' }, ['HOST']],
     ['on a name', { HOST: 'chat.example' }, ['HOST']],
     ['accepted by name', { HOST: '0.0.0.0', FLEETLM_INSECURE_ALLOW_NO_AUTH: '1' }, []],
+    ['in production, by name', { NODE_ENV: 'production' }, []],
     ['on loopback', { HOST: '127.0.0.1' }, []],
     ['on IPv6 loopback', { HOST: '::1' }, []],
   ])('no authentication %s', (_name, env, bad) => {
-    expect(badOf(env as Record<string, string>)).toEqual(bad);
+    expect(badOf({ FLEETLM_AUTH: 'none', ...env } as Record<string, string>)).toEqual(bad);
   });
 
   test.each([
@@ -164,6 +173,74 @@ describe('problems', () => {
   });
 });
 
+describe('authentication', () => {
+  const secret = 'x'.repeat(32);
+  const url = 'https://issuer.example/jwks';
+
+  test.each([
+    ['on loopback: none', {}, 'none'],
+    ['on localhost: none', { HOST: 'localhost' }, 'none'],
+    ['in development: none', { NODE_ENV: 'development' }, 'none'],
+    ['with a secret: jwt', { FLEETLM_JWT_SECRET: secret }, 'jwt'],
+    ['with a JWKS: jwt', { FLEETLM_JWKS_URL: url }, 'jwt'],
+    ['by name none, although there is a key', { FLEETLM_AUTH: 'none', FLEETLM_JWT_SECRET: secret }, 'none'],
+    ['beyond loopback: jwt', { HOST: '0.0.0.0', FLEETLM_JWT_SECRET: secret }, 'jwt'],
+    ['in production: jwt', { NODE_ENV: 'production', FLEETLM_JWKS_URL: url }, 'jwt'],
+  ])('%s', (_name, env, mode) => {
+    expect(parseConfig(env as Record<string, string>).auth.mode).toBe(mode);
+  });
+
+  test.each([
+    ['by name', { FLEETLM_AUTH: 'jwt' }, /^FLEETLM_AUTH is jwt, and/],
+    [
+      'beyond loopback',
+      { HOST: '0.0.0.0' },
+      /^FLEETLM_AUTH is jwt, since other machines reach HOST=0\.0\.0\.0/,
+    ],
+    ['in production', { NODE_ENV: 'production' }, /^FLEETLM_AUTH is jwt, since NODE_ENV=production/],
+    [
+      'beyond loopback, with an acceptance of what was not asked for',
+      { HOST: '0.0.0.0', FLEETLM_INSECURE_ALLOW_NO_AUTH: '1' },
+      /^FLEETLM_AUTH is jwt/,
+    ],
+  ])('jwt without a key stops the start: %s', (_name, env, problem) => {
+    const problems = problemsOf(env as Record<string, string>);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(problem);
+    expect(problems[0]).toContain('set FLEETLM_JWT_SECRET or FLEETLM_JWKS_URL');
+  });
+
+  test('there is one kind of key', () => {
+    expect(badOf({ FLEETLM_JWT_SECRET: secret, FLEETLM_JWKS_URL: url })).toEqual(['FLEETLM_JWT_SECRET']);
+  });
+
+  test.each(['x'.repeat(31), 'short', 'ä'.repeat(15)])(
+    'a secret of less than 32 bytes is refused: %s',
+    (text) => {
+      expect(problemsOf({ FLEETLM_JWT_SECRET: text })).toEqual([
+        'FLEETLM_JWT_SECRET must hold at least 32 bytes',
+      ]);
+    },
+  );
+
+  test('a secret is counted in bytes', () => {
+    expect(badOf({ FLEETLM_JWT_SECRET: 'ä'.repeat(16) })).toEqual([]);
+  });
+
+  test.each([url, 'http://localhost:8080/keys', 'http://127.0.0.1/keys', 'http://[::1]:1/keys'])(
+    'a JWKS at %s',
+    (address) => {
+      const { jwt } = parseConfig({ FLEETLM_JWKS_URL: address }).auth;
+      expect(jwt).toEqual({
+        key: { kind: 'jwks', url: address },
+        issuer: null,
+        audience: null,
+        leewayMs: 5_000,
+      });
+    },
+  );
+});
+
 describe('secrets', () => {
   const secret = 'postgres://user:hunter2@db.example/fleetlm';
   let directory: string;
@@ -184,11 +261,19 @@ describe('secrets', () => {
       files,
       { ...files, PORT: 'x', HOST: '0.0.0.0' },
       { DATABASE_URL: secret, PORT: 'x' },
+      { FLEETLM_JWT_SECRET: 'hunter2' },
     ]) {
       const problems = problemsOf(env);
       expect(problems.length).toBeGreaterThan(0);
       expect(problems.join('\n')).not.toContain('hunter2');
     }
+  });
+
+  test('in a file are checked as in a variable', async () => {
+    await writeFile(join(directory, 'short'), 'hunter2\n');
+    expect(problemsOf({ FLEETLM_JWT_SECRET_FILE: join(directory, 'short') })).toEqual([
+      'FLEETLM_JWT_SECRET must hold at least 32 bytes',
+    ]);
   });
 
   test('both ways at once is a mistake', () => {

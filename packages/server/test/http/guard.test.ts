@@ -81,6 +81,7 @@ describe('host and origin', () => {
     ['evil.example', {}, 403],
     ['localhost.evil.example', {}, 403],
     ['evil.example', { auth: { insecureAllowNoAuth: true } }, 200],
+    ['chat.example', { auth: { mode: 'jwt' as const } }, 200],
   ])('Host %s with %j: %i', async (host, options, status) => {
     await using fixture = await startHttpFixture(options);
     const answer = await ask(fixture, [`Host: ${host}`]);

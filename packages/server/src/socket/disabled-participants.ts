@@ -1,0 +1,68 @@
+import type { ParticipantDirectory } from '../conversation/participant-directory.ts';
+import type { Log } from '../lib/log.ts';
+import type { CloseReason } from './connection.ts';
+import type { SocketServer } from './socket-server.ts';
+
+interface DisabledParticipantsOptions {
+  readonly sockets: Pick<SocketServer, 'participantIds' | 'disconnect'>;
+  readonly directory: Pick<ParticipantDirectory, 'findDisabled' | 'listen'>;
+  readonly log: Log;
+  /** For tests: seconds are long. */
+  readonly intervalMs?: number;
+}
+
+/** With the query's time still within the 5 s in which the directory notices what other nodes have changed. */
+const defaultIntervalMs = 4_000;
+
+/** Ids of one query, so that it stays a matter of milliseconds. */
+const maxIdsPerQuery = 10_000;
+
+const disabled: CloseReason = { code: 1008, reason: 'participant_disabled' };
+
+/**
+ * Closes the sockets of participants that are disabled: at once when that was done on this node, at the next
+ * check when it was done on another, or in the database itself. A check is one query for all who are connected;
+ * one per socket or per frame would cost more, and would miss those who only listen.
+ *
+ * Owns one timer and one check at a time. Started and stopped by `server.ts`.
+ */
+export class DisabledParticipants {
+  readonly #options: DisabledParticipantsOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #checking: Promise<void> | null = null;
+
+  constructor(options: DisabledParticipantsOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { sockets, directory, intervalMs = defaultIntervalMs } = this.#options;
+    directory.listen((id) => sockets.disconnect(id, disabled));
+    this.#timer = setInterval(() => {
+      this.#checking ??= this.#check().finally(() => {
+        this.#checking = null;
+      });
+    }, intervalMs).unref();
+  }
+
+  /** Waits for the check under way: the database is closed after it. */
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#checking;
+  }
+
+  async #check(): Promise<void> {
+    const { sockets, directory, log } = this.#options;
+    const ids = [...sockets.participantIds];
+    try {
+      while (ids.length > 0) {
+        for (const id of await directory.findDisabled(ids.splice(0, maxIdsPerQuery))) {
+          sockets.disconnect(id, disabled);
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'disabled participants cannot be looked for');
+    }
+  }
+}
