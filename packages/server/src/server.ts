@@ -47,11 +47,13 @@ export class Server implements AsyncDisposable {
 
   /** How much of everything there is: for tests, which look that nothing is left behind. */
   get counts() {
-    const { sockets, sessions, pubsub, appender } = this.#running;
+    const { sockets, sessions, inboxes, pubsub, appender } = this.#running;
     return {
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
       sessions: sessions.count,
+      inboxes: inboxes.count,
+      viewedSessions: inboxes.viewedSessions,
       subscribedTopics: pubsub.topicCount,
       pendingAppends: appender.pendingRows,
     };
@@ -109,11 +111,14 @@ export class Server implements AsyncDisposable {
     });
     this.#context = context;
     this.#resources.defer(() => context.db.close());
+    this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
     this.#resources.defer(() => context.sessions.stop());
+    this.#resources.defer(() => context.inboxes.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
     await context.appender.start();
+    context.activity.start();
     context.sockets.attach(context.http.server);
     const address = await context.http.listen(listen);
     this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;

@@ -1,7 +1,9 @@
+import { InboxCalls } from './inbox-calls.ts';
 import { MemberCalls } from './member-calls.ts';
 import { MessageCalls, type MessageCallsOptions } from './message-calls.ts';
 import { ParticipantCalls } from './participant-calls.ts';
 import { SessionCalls } from './session-calls.ts';
+import { SessionChanges } from './session-changes.ts';
 
 export interface GatewayOptions extends MessageCallsOptions {
   readonly maxGroupMembers: number;
@@ -17,11 +19,14 @@ export class Gateway {
   readonly sessions: SessionCalls;
   readonly members: MemberCalls;
   readonly messages: MessageCalls;
+  readonly inboxes: InboxCalls;
 
   constructor({ maxGroupMembers, ...options }: GatewayOptions) {
     this.participants = new ParticipantCalls(options.db, options.directory);
-    this.sessions = new SessionCalls(options.db, maxGroupMembers);
-    this.members = new MemberCalls(options.db, maxGroupMembers);
+    const changes = new SessionChanges(options);
+    this.sessions = new SessionCalls(options.db, changes, maxGroupMembers);
+    this.members = new MemberCalls(options.db, changes, maxGroupMembers);
     this.messages = new MessageCalls(options);
+    this.inboxes = new InboxCalls(options.db, options.inboxes);
   }
 }

@@ -25,6 +25,7 @@ import type { Db } from '../storage/database.ts';
 import { actsAs, mayManage, seeSession } from './access.ts';
 import { invalidField } from './invalid-field.ts';
 import { type Page, readCursor, toPage } from './page.ts';
+import type { SessionChanges } from './session-changes.ts';
 
 /** A direct session is between two; a group has an initiator and any others. */
 export type SessionRequest =
@@ -53,9 +54,11 @@ export interface SessionQuery {
 export class SessionCalls {
   readonly #db: Db;
   readonly #maxGroupMembers: number;
+  readonly #changes: SessionChanges;
 
-  constructor(db: Db, maxGroupMembers: number) {
+  constructor(db: Db, changes: SessionChanges, maxGroupMembers: number) {
     this.#db = db;
+    this.#changes = changes;
     this.#maxGroupMembers = maxGroupMembers;
   }
 
@@ -67,6 +70,7 @@ export class SessionCalls {
       request.kind === 'direct' ? await this.#planDirect(request) : await this.#planGroup(request);
     if (!planned.ok) return planned;
     const id = await createSession(this.#db.kysely, planned.value);
+    this.#changes.created(id);
     return ok((await readSession(this.#db, id, null))!.session);
   }
 
@@ -95,7 +99,8 @@ export class SessionCalls {
     if (!mayManage(principal, seen.value)) {
       return fail(wireError('forbidden', 'only the initiator may change a session'));
     }
-    await changeSession(this.#db.kysely, seen.value.id, change);
+    const hasChanged = await changeSession(this.#db.kysely, seen.value.id, change);
+    if (hasChanged) await this.#changes.changed(seen.value.id);
     return seeSession(this.#db, principal, id);
   }
 

@@ -1,4 +1,10 @@
-import { maxPageSize, type SessionId, sessionTopic } from '@fleetlm/protocol';
+import {
+  maxPageSize,
+  type ParticipantId,
+  type Session,
+  type SessionId,
+  sessionTopic,
+} from '@fleetlm/protocol';
 import { type HistoryRange, readHistory, trimPage } from '../conversation/history.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
@@ -7,6 +13,7 @@ import type { Actor } from '../runtime/actor.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
 import { HotTail, maxTailMessages } from './hot-tail.ts';
+import { encodeReceipt, type Receipt, Receipts } from './receipts.ts';
 import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
 
 export interface SessionServerOptions {
@@ -30,6 +37,7 @@ export class SessionServer implements Actor, FeedSource {
   readonly #options: SessionServerOptions;
   readonly #feeds = new Set<SessionFeed>();
   readonly #mailbox: Mailbox<readonly StoredMessage[]>;
+  readonly #receipts = new Receipts();
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
@@ -87,9 +95,9 @@ export class SessionServer implements Actor, FeedSource {
    * A feed for a reader; it shows nothing before its `start`. Throws after the end, which may come between the
    * start and whoever waited for it: a feed of a server that has ended would be deaf.
    */
-  attach(reader: FeedReader): SessionFeed {
+  attach(reader: FeedReader, participantId: ParticipantId | null): SessionFeed {
     if (this.#hasEnded) throw new Error('the session server has ended');
-    const feed = new SessionFeed(this, reader);
+    const feed = new SessionFeed(this, reader, participantId);
     this.#feeds.add(feed);
     this.#options.pubsub.subscribe(this.#topic, feed);
     return feed;
@@ -98,6 +106,29 @@ export class SessionServer implements Actor, FeedSource {
   release(feed: SessionFeed): void {
     this.#feeds.delete(feed);
     this.#options.pubsub.unsubscribe(this.#topic, feed);
+  }
+
+  /** A reader has read on; told at the next `flushReceipts`. */
+  receipt(receipt: Receipt): void {
+    this.#receipts.add(receipt);
+  }
+
+  flushReceipts(): void {
+    for (const receipt of this.#receipts.take()) {
+      const broadcast = new Broadcast(this.#topic, 'read', encodeReceipt(receipt));
+      if (receipt.audience === 'everybody') this.#options.pubsub.broadcast(broadcast);
+      else for (const feed of this.#feedsOf(receipt.participantId)) feed.deliver(broadcast);
+    }
+  }
+
+  /** Status, metadata or members have changed. */
+  changed(session: Session): void {
+    this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'session', JSON.stringify(session)));
+  }
+
+  /** The participant is no member any more: it sees nothing from here on. */
+  revoke(participantId: ParticipantId): void {
+    for (const feed of this.#feedsOf(participantId)) feed.revoke();
   }
 
   readAfter(cursor: number): StoredMessage[] | Promise<StoredMessage[]> {
@@ -124,6 +155,10 @@ export class SessionServer implements Actor, FeedSource {
       beforeSeq: Math.min(beforeSeq ?? end, end),
       limit,
     });
+  }
+
+  #feedsOf(participantId: ParticipantId): SessionFeed[] {
+    return [...this.#feeds].filter((feed) => feed.participantId === participantId);
   }
 
   #end(): void {

@@ -1,10 +1,11 @@
-import type { SessionId } from '@fleetlm/protocol';
+import type { ParticipantId, Session, SessionId } from '@fleetlm/protocol';
 import type { AppendListener } from '../conversation/append/appender.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
+import type { Receipt } from './receipts.ts';
 import { SessionServer } from './session-server.ts';
 
 export interface SessionSupervisorOptions {
@@ -14,9 +15,16 @@ export interface SessionSupervisorOptions {
   readonly log: Log;
 }
 
+/** Receipts of a session are joined for this long: nobody needs to see a cursor move twice a second. */
+const receiptIntervalMs = 1_000;
+
 /** The sessions that have readers on this node, and what reaches them. */
 export class SessionSupervisor implements AppendListener {
   readonly #actors: Supervisor<SessionId, SessionServer>;
+  /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */
+  readonly #withReceipts = new Set<SessionServer>();
+  #receiptTimer: NodeJS.Timeout | null = null;
+  #revocations = 0;
 
   constructor({ db, pubsub, idleMs, log }: SessionSupervisorOptions) {
     this.#actors = new Supervisor({
@@ -58,7 +66,39 @@ export class SessionSupervisor implements AppendListener {
     this.#actors.find(sessionId)?.reached(lastSeq);
   }
 
+  /** Counts up with each `revoke`: whoever was authorised before one must ask again after it. */
+  get revocations(): number {
+    return this.#revocations;
+  }
+
+  /** A reader has read on. */
+  receipt(sessionId: SessionId, receipt: Receipt): void {
+    const server = this.#actors.find(sessionId);
+    if (!server) return;
+    server.receipt(receipt);
+    this.#withReceipts.add(server);
+    this.#receiptTimer ??= setTimeout(() => this.#flushReceipts(), receiptIntervalMs);
+  }
+
+  /** Status, metadata or members of a session have changed. */
+  changed(session: Session): void {
+    this.#actors.find(session.id)?.changed(session);
+  }
+
+  /** A participant is no member of a session any more: its topics close. */
+  revoke(sessionId: SessionId, participantId: ParticipantId): void {
+    this.#revocations += 1;
+    this.#actors.find(sessionId)?.revoke(participantId);
+  }
+
   stop(): void {
+    if (this.#receiptTimer) clearTimeout(this.#receiptTimer);
     this.#actors.stop();
+  }
+
+  #flushReceipts(): void {
+    this.#receiptTimer = null;
+    for (const server of this.#withReceipts) server.flushReceipts();
+    this.#withReceipts.clear();
   }
 }

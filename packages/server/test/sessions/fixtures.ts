@@ -51,4 +51,8 @@ export class RecordingReader implements FeedReader {
   failed(error: unknown): void {
     this.failures.push(error);
   }
+
+  revoked(): void {
+    this.failures.push('revoked');
+  }
 }

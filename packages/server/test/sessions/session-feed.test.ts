@@ -9,7 +9,7 @@ type Page = StoredMessage[];
 
 /** A session and a reader that do nothing by themselves: a test says when each step is done. */
 class Script implements FeedSource, FeedReader {
-  readonly feed = new SessionFeed(this, this);
+  readonly feed = new SessionFeed(this, this, null);
   /** What the feed did, in order. */
   readonly did: string[] = [];
   lastSeq = 0;
@@ -41,6 +41,10 @@ class Script implements FeedSource, FeedReader {
 
   failed(error: unknown): void {
     this.did.push(`failed: ${(error as Error).message}`);
+  }
+
+  revoked(): void {
+    this.did.push('revoked');
   }
 
   /** The next message is committed and broadcast. */

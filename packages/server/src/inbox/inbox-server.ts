@@ -1,0 +1,171 @@
+import { type InboxConversation, inboxTopic, type ParticipantId, type SessionId } from '@fleetlm/protocol';
+import { readInboxPage } from '../conversation/inbox/inbox-entries.ts';
+import { type InboxEntry, toConversation } from '../conversation/inbox/inbox-entry.ts';
+import { Broadcast } from '../pubsub/broadcast.ts';
+import type { PubSub, Subscriber } from '../pubsub/pubsub.ts';
+import type { Actor } from '../runtime/actor.ts';
+import type { Db } from '../storage/database.ts';
+import type { InboxActivity } from './inbox-activity.ts';
+import type { InboxHub } from './inbox-hub.ts';
+import { type Folded, InboxView, maxViewEntries } from './inbox-view.ts';
+
+/** Who follows an inbox: a channel. */
+export interface InboxReader extends Subscriber {
+  /** The inbox has ended by a fault: the reader should come back. */
+  failed(error: unknown): void;
+}
+
+/** The inbox as a reader finds it; updates with a greater version follow. */
+export interface InboxSnapshot {
+  readonly conversations: readonly InboxConversation[];
+  readonly version: number;
+}
+
+export interface InboxServerOptions {
+  readonly db: Db;
+  readonly pubsub: PubSub;
+  readonly hub: InboxHub;
+  readonly crash: (error: unknown) => void;
+}
+
+/** Sessions that were active while the view was loaded; beyond, it is loaded once more. */
+const maxHeard = 10_000;
+
+/**
+ * The actor of one participant's inbox while somebody follows it here. It owns the view and its readers; the hub
+ * calls it at each flush.
+ *
+ * States: loading (activities are kept) → loaded → ended. It publishes at most one update per flush.
+ */
+export class InboxServer implements Actor {
+  readonly participantId: ParticipantId;
+  readonly #options: InboxServerOptions;
+  readonly #topic: string;
+  readonly #readers = new Set<InboxReader>();
+  readonly #changed = new Set<SessionId>();
+  #view: InboxView;
+  #version = 0;
+  /** What happened while the view is being loaded; null when it is not. */
+  #heard: Map<SessionId, InboxActivity> | null = null;
+  #ended = false;
+
+  constructor(participantId: ParticipantId, options: InboxServerOptions) {
+    this.participantId = participantId;
+    this.#options = options;
+    this.#topic = inboxTopic(participantId);
+    this.#view = new InboxView(participantId);
+  }
+
+  get view(): InboxView {
+    return this.#view;
+  }
+
+  get isIdle(): boolean {
+    return this.#readers.size === 0;
+  }
+
+  get snapshot(): InboxSnapshot {
+    return { conversations: this.#view.entries().map(toConversation), version: this.#version };
+  }
+
+  start(): Promise<void> {
+    return this.#load();
+  }
+
+  stop(): void {
+    this.#ended = true;
+    this.#options.hub.leave(this);
+  }
+
+  crashed(error: unknown): void {
+    this.stop();
+    for (const reader of [...this.#readers]) {
+      this.detach(reader);
+      reader.failed(error);
+    }
+  }
+
+  attach(reader: InboxReader): void {
+    this.#readers.add(reader);
+    this.#options.pubsub.subscribe(this.#topic, reader);
+  }
+
+  detach(reader: InboxReader): void {
+    this.#readers.delete(reader);
+    this.#options.pubsub.unsubscribe(this.#topic, reader);
+  }
+
+  /** Keeps what happens while the view is loaded. */
+  hear(activities: Iterable<InboxActivity>): void {
+    for (const activity of activities) this.#heard?.set(activity.sessionId, activity);
+  }
+
+  fold(activity: InboxActivity): Folded {
+    const folded = this.#view.fold(activity);
+    if (folded === 'changed') this.#changed.add(activity.sessionId);
+    return folded;
+  }
+
+  /** An entry as the database has it now. */
+  put(entry: InboxEntry): void {
+    for (const sessionId of this.#view.put(entry)) {
+      this.#options.hub.hide(this, sessionId);
+      this.#changed.delete(sessionId);
+    }
+    this.#changed.add(entry.sessionId);
+  }
+
+  /** The session is not in the inbox any more. */
+  remove(sessionId: SessionId): void {
+    this.#options.hub.hide(this, sessionId);
+    if (this.#view.remove(sessionId)) this.#changed.add(sessionId);
+  }
+
+  /** Tells the readers what has changed since the last flush. */
+  publish(): void {
+    if (this.#changed.size === 0) return;
+    const conversations: InboxConversation[] = [];
+    const removed: SessionId[] = [];
+    for (const sessionId of this.#changed) {
+      const entry = this.#view.get(sessionId);
+      if (entry) conversations.push(toConversation(entry));
+      else removed.push(sessionId);
+    }
+    this.#changed.clear();
+    this.#version += 1;
+    this.#broadcast('update', { conversations, removed, version: this.#version });
+  }
+
+  /** Something may have been missed: the whole view is read again, and shown as a whole. */
+  resync(): void {
+    this.#options.hub.leave(this);
+    this.#load().then(
+      () => this.#broadcast('snapshot', this.snapshot),
+      (error: unknown) => this.#options.crash(error),
+    );
+  }
+
+  async #load(): Promise<void> {
+    const { hub, db } = this.#options;
+    let heard: Map<SessionId, InboxActivity>;
+    let view: InboxView;
+    do {
+      heard = new Map();
+      this.#heard = heard;
+      hub.beginLoading(this);
+      view = new InboxView(this.participantId);
+      for (const entry of await readInboxPage(db, this.participantId, { limit: maxViewEntries }))
+        view.put(entry);
+    } while (heard.size > maxHeard);
+    this.#heard = null;
+    this.#changed.clear();
+    this.#view = view;
+    this.#version += 1;
+    if (!this.#ended) hub.loaded(this, heard.values());
+  }
+
+  #broadcast(event: 'update' | 'snapshot', payload: object): void {
+    if (this.#readers.size === 0) return;
+    this.#options.pubsub.broadcast(new Broadcast(this.#topic, event, JSON.stringify(payload)));
+  }
+}
