@@ -57,6 +57,11 @@ class Script implements FeedSource, FeedReader {
     this.feed.deliver(new Broadcast('session:1', seq === 0 ? 'session' : 'message', '{}', seq));
   }
 
+  /** An earlier message comes once more. */
+  repeat(): void {
+    if (this.lastSeq > 0) this.broadcast(Math.max(this.lastSeq - 1, 1));
+  }
+
   drain(): void {
     this.draining?.resolve();
     this.draining = null;
@@ -289,7 +294,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 async function perform(script: Script, steps: readonly Step[]): Promise<void> {
   for (const each of steps) {
     if (each.do === 'commit') script.commit();
-    else if (each.do === 'old') script.broadcast(Math.max(script.lastSeq - 1, 1));
+    else if (each.do === 'old') script.repeat();
     else if (each.do === 'seqless') script.broadcast(0);
     else if (each.do === 'drain') script.drain();
     else if (each.do === 'answer') script.answer(each.limit);
