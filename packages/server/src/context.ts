@@ -56,8 +56,9 @@ function buildConversation({ config, target, log, overrides }: ContextOptions) {
 function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
   const { db, appender, activity, directory } = truth;
   const pubsub = new LocalPubSub();
-  const sessions = new SessionSupervisor({ db, pubsub, idleMs: config.sessions.idleMs, log });
-  const inboxes = new InboxSupervisor({ db, pubsub, idleMs: config.sessions.idleMs, log });
+  const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, log };
+  const sessions = new SessionSupervisor(actors);
+  const inboxes = new InboxSupervisor(actors);
   appender.listen({
     committed: (messages) => {
       sessions.committed(messages);

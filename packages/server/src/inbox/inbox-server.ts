@@ -1,9 +1,10 @@
 import { type InboxConversation, inboxTopic, type ParticipantId, type SessionId } from '@fleetlm/protocol';
-import { readInboxPage } from '../conversation/inbox/inbox-entries.ts';
+import { readInboxPage, refreshInboxPage } from '../conversation/inbox/inbox-entries.ts';
 import { type InboxEntry, toConversation } from '../conversation/inbox/inbox-entry.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub, Subscriber } from '../pubsub/pubsub.ts';
 import type { Actor } from '../runtime/actor.ts';
+import type { Cache } from '../runtime/cache.ts';
 import type { Db } from '../storage/database.ts';
 import type { InboxActivity } from './inbox-activity.ts';
 import type { InboxHub } from './inbox-hub.ts';
@@ -25,6 +26,8 @@ export interface InboxServerOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly hub: InboxHub;
+  /** Views of inboxes that were passivated. */
+  readonly views: Cache<ParticipantId, InboxView>;
   readonly crash: (error: unknown) => void;
 }
 
@@ -73,12 +76,12 @@ export class InboxServer implements Actor {
   }
 
   stop(): void {
-    this.#ended = true;
-    this.#options.hub.leave(this);
+    this.#end();
+    if (this.#view.size > 0) this.#options.views.put(this.participantId, this.#view);
   }
 
   crashed(error: unknown): void {
-    this.stop();
+    this.#end();
     for (const reader of [...this.#readers]) {
       this.detach(reader);
       reader.failed(error);
@@ -146,7 +149,7 @@ export class InboxServer implements Actor {
   }
 
   async #load(): Promise<void> {
-    const { hub, db } = this.#options;
+    const { hub } = this.#options;
     let heard: Map<SessionId, InboxActivity>;
     let view: InboxView;
     do {
@@ -154,14 +157,27 @@ export class InboxServer implements Actor {
       this.#heard = heard;
       hub.beginLoading(this);
       view = new InboxView(this.participantId);
-      for (const entry of await readInboxPage(db, this.participantId, { limit: maxViewEntries }))
-        view.put(entry);
+      for (const entry of await this.#readEntries()) view.put(entry);
     } while (heard.size > maxHeard);
     this.#heard = null;
     this.#changed.clear();
     this.#view = view;
     this.#version += 1;
     if (!this.#ended) hub.loaded(this, heard.values());
+  }
+
+  /** A kept view may be out of date: its entries serve as far as the database says the same. */
+  #readEntries(): Promise<InboxEntry[]> {
+    const { db, views } = this.#options;
+    const kept = views.take(this.participantId);
+    if (!kept) return readInboxPage(db, this.participantId, { limit: maxViewEntries });
+    const entries = new Map(kept.entries().map((entry) => [entry.sessionId, entry]));
+    return refreshInboxPage(db, this.participantId, { kept: entries, limit: maxViewEntries });
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.#options.hub.leave(this);
   }
 
   #broadcast(event: 'update' | 'snapshot', payload: object): void {

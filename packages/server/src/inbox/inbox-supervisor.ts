@@ -2,18 +2,24 @@ import type { ParticipantId, SessionId } from '@fleetlm/protocol';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
+import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
 import type { ReadMoved } from './inbox-activity.ts';
 import { InboxHub } from './inbox-hub.ts';
 import { InboxServer } from './inbox-server.ts';
+import type { InboxView } from './inbox-view.ts';
 
 export interface InboxSupervisorOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly idleMs: number;
+  readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly log: Log;
 }
+
+/** An entry with its ids, times, preview and usual metadata. */
+const entryBytes = 2_000;
 
 /** At most ten updates a second reach an inbox: more than anybody reads, few enough for a phone. */
 const flushMs = 100;
@@ -23,12 +29,13 @@ export class InboxSupervisor {
   readonly #hub: InboxHub;
   readonly #actors: Supervisor<ParticipantId, InboxServer>;
 
-  constructor({ db, pubsub, idleMs, log }: InboxSupervisorOptions) {
+  constructor({ db, pubsub, idleMs, cache, log }: InboxSupervisorOptions) {
+    const views = new Cache<ParticipantId, InboxView>({ ...cache, sizeOf: (view) => view.size * entryBytes });
     const hub = new InboxHub({ db, log, flushMs });
     this.#hub = hub;
     this.#actors = new Supervisor({
       name: 'inbox',
-      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, crash }),
+      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, crash }),
       idleMs,
       log,
     });

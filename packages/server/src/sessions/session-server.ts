@@ -10,6 +10,7 @@ import type { StoredMessage } from '../conversation/stored-message.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import type { Actor } from '../runtime/actor.ts';
+import type { Cache } from '../runtime/cache.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
 import { HotTail, maxTailMessages } from './hot-tail.ts';
@@ -19,6 +20,8 @@ import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts
 export interface SessionServerOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
+  /** Tails of servers that were passivated. */
+  readonly tails: Cache<SessionId, HotTail>;
   /** Reports a failure from which it does not recover by itself. */
   readonly crash: (error: unknown) => void;
 }
@@ -64,12 +67,15 @@ export class SessionServer implements Actor, FeedSource {
   }
 
   async start(): Promise<void> {
-    this.#tail = new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+    // A kept tail may lack what was committed since: it never serves beyond its end, whoever joins says how far
+    // the session has got, and the hole is filled.
+    this.#tail = this.#options.tails.take(this.#id) ?? (await this.#loadTail());
     this.#mailbox.open();
   }
 
   stop(): void {
     this.#end();
+    if (this.lastSeq > 0) this.#options.tails.put(this.#id, this.#tail);
   }
 
   crashed(error: unknown): void {
@@ -155,6 +161,10 @@ export class SessionServer implements Actor, FeedSource {
       beforeSeq: Math.min(beforeSeq ?? end, end),
       limit,
     });
+  }
+
+  async #loadTail(): Promise<HotTail> {
+    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
   }
 
   #feedsOf(participantId: ParticipantId): SessionFeed[] {

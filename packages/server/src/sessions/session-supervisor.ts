@@ -3,8 +3,10 @@ import type { AppendListener } from '../conversation/append/appender.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
+import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
+import type { HotTail } from './hot-tail.ts';
 import type { Receipt } from './receipts.ts';
 import { SessionServer } from './session-server.ts';
 
@@ -12,8 +14,12 @@ export interface SessionSupervisorOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly idleMs: number;
+  readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly log: Log;
 }
+
+/** A text takes one byte per unit while it is Latin-1, else two; a message is kept as its parts and as JSON. */
+const bytesPerUnit = 3;
 
 /** Receipts of a session are joined for this long: nobody needs to see a cursor move twice a second. */
 const receiptIntervalMs = 1_000;
@@ -26,10 +32,11 @@ export class SessionSupervisor implements AppendListener {
   #receiptTimer: NodeJS.Timeout | null = null;
   #revocations = 0;
 
-  constructor({ db, pubsub, idleMs, log }: SessionSupervisorOptions) {
+  constructor({ db, pubsub, idleMs, cache, log }: SessionSupervisorOptions) {
+    const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
     this.#actors = new Supervisor({
       name: 'session',
-      create: (id, crash) => new SessionServer(id, { db, pubsub, crash }),
+      create: (id, crash) => new SessionServer(id, { db, pubsub, tails, crash }),
       idleMs,
       log,
     });

@@ -74,7 +74,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   await appender.start();
   resources.defer(() => appender.stop());
   const directory = new ParticipantDirectory(db.kysely);
-  const actors = { db, pubsub: new LocalPubSub(), idleMs: 1_000, log: quietLog };
+  const actors = { db, pubsub: new LocalPubSub(), idleMs: 1_000, cache: config.cache, log: quietLog };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor(actors);
   appender.listen(sessions);

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StoredMessage } from '../../src/conversation/stored-message.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
+import { Cache } from '../../src/runtime/cache.ts';
+import type { HotTail } from '../../src/sessions/hot-tail.ts';
 import { SessionServer } from '../../src/sessions/session-server.ts';
 import type { Db } from '../../src/storage/database.ts';
 import { createFixture, draft, type Fixture } from '../conversation/fixtures.ts';
@@ -47,11 +49,15 @@ async function commit(count: number): Promise<StoredMessage[]> {
   return logOf(sessionId).slice(before);
 }
 
+/** Keeps nothing: every start loads the log. */
+const noTails = new Cache<SessionId, HotTail>({ maxBytes: 1, ttlMs: 1, sizeOf: () => 1 });
+
 /** A running server of the session; a crash ends it, as its supervisor would. */
 async function start(db: Db = fixture.db): Promise<SessionServer> {
   const server: SessionServer = new SessionServer(sessionId, {
     db,
     pubsub,
+    tails: noTails,
     crash: (error) => {
       crashes.push(error);
       server.crashed(error);
@@ -100,7 +106,12 @@ describe('what was committed', () => {
     const loading = Promise.withResolvers<void>();
     db.fault = () => loading.promise;
     const early = await commit(3);
-    const server: SessionServer = new SessionServer(sessionId, { db, pubsub, crash: () => {} });
+    const server: SessionServer = new SessionServer(sessionId, {
+      db,
+      pubsub,
+      tails: noTails,
+      crash: () => {},
+    });
     const started = server.start();
     const late = await commit(2);
     server.committed(early);

@@ -21,6 +21,7 @@ interface EntryRow {
   readonly kind: InboxEntry['kind'];
   readonly status: InboxEntry['status'];
   readonly metadata: string;
+  readonly version: number;
   readonly initiator_id: ParticipantId;
   readonly peer_id: ParticipantId | null;
   readonly agent_id: ParticipantId | null;
@@ -40,6 +41,20 @@ interface EntryRow {
   readonly activity_at: string;
 }
 
+interface MarkRow {
+  readonly session_id: SessionId;
+  readonly version: number;
+  readonly last_seq: number;
+  readonly last_read_seq: number;
+  readonly own_sent: number;
+  readonly initiator_last_read_seq: number;
+  readonly peer_last_read_seq: number;
+}
+
+const marksStatement = {
+  name: 'inbox-marks',
+  text: loadSql(new URL('./sql/inbox-marks.sql', import.meta.url)),
+};
 const pageStatement = { name: 'inbox-page', text: loadSql(new URL('./sql/inbox-page.sql', import.meta.url)) };
 const entriesStatement = {
   name: 'inbox-entries',
@@ -70,6 +85,23 @@ export async function readInboxEntries(
   }));
 }
 
+/** A page of an inbox, for which `kept` entries serve that are still right: only the others are read whole. */
+export async function refreshInboxPage(
+  db: Db,
+  participantId: ParticipantId,
+  { kept, limit }: { kept: ReadonlyMap<SessionId, InboxEntry>; limit: number },
+): Promise<InboxEntry[]> {
+  const marks = await db.query<MarkRow>(marksStatement, [participantId, limit]);
+  const isRight = (mark: MarkRow) => matches(kept.get(mark.session_id), mark);
+  const wrong = marks.filter((mark) => !isRight(mark));
+  const keys = wrong.map((mark) => ({ participantId, sessionId: mark.session_id }));
+  const read = keys.length === 0 ? [] : await readInboxEntries(db, keys);
+  return [
+    ...marks.filter(isRight).map((mark) => kept.get(mark.session_id)!),
+    ...read.map(({ entry }) => entry),
+  ];
+}
+
 /** Which of `participants` are members of which of `sessions`. */
 export async function findMemberships(
   db: Db,
@@ -86,12 +118,25 @@ export async function findMemberships(
   return rows.map((row) => ({ participantId: row.participant_id, sessionId: row.session_id }));
 }
 
+function matches(entry: InboxEntry | undefined, mark: MarkRow): boolean {
+  return (
+    entry !== undefined &&
+    entry.version === mark.version &&
+    entry.lastSeq === mark.last_seq &&
+    entry.lastReadSeq === mark.last_read_seq &&
+    entry.ownSent === mark.own_sent &&
+    entry.initiatorRead.seq === mark.initiator_last_read_seq &&
+    entry.peerRead.seq === mark.peer_last_read_seq
+  );
+}
+
 function toEntry(row: EntryRow): InboxEntry {
   return {
     sessionId: row.session_id,
     kind: row.kind,
     status: row.status,
     metadata: JSON.parse(row.metadata),
+    version: row.version,
     initiatorId: row.initiator_id,
     peerId: row.peer_id,
     agentId: row.agent_id,

@@ -24,6 +24,8 @@ export interface InboxEntry {
   readonly kind: SessionKind;
   readonly status: SessionStatus;
   readonly metadata: JsonObject;
+  /** Counts the changes of status, metadata and members. */
+  readonly version: number;
   readonly initiatorId: ParticipantId;
   readonly peerId: ParticipantId | null;
   readonly agentId: ParticipantId | null;

@@ -1,7 +1,7 @@
 -- Entries of some participants' inboxes, those that are there.
 -- $1, $2 participant and session of each
 select
-  m.participant_id, m.session_id, s.kind, s.status, s.metadata, s.initiator_id, s.peer_id, s.agent_id,
+  m.participant_id, m.session_id, s.kind, s.status, s.metadata, s.version, s.initiator_id, s.peer_id, s.agent_id,
   s.last_seq, s.last_message_id, s.last_message_at, last.preview,
   initiator.last_read_seq as initiator_last_read_seq, initiator.last_read_message_id as initiator_last_read_id,
   initiator.last_read_at as initiator_last_read_at,

@@ -1,7 +1,7 @@
 -- A page of a participant's inbox, the newest activity first.
 -- $1 participant, $2 and $3 activity_at and session id of the last entry before, or null, $4 limit
 select
-  m.participant_id, m.session_id, s.kind, s.status, s.metadata, s.initiator_id, s.peer_id, s.agent_id,
+  m.participant_id, m.session_id, s.kind, s.status, s.metadata, s.version, s.initiator_id, s.peer_id, s.agent_id,
   s.last_seq, s.last_message_id, s.last_message_at, last.preview,
   initiator.last_read_seq as initiator_last_read_seq, initiator.last_read_message_id as initiator_last_read_id,
   initiator.last_read_at as initiator_last_read_at,
