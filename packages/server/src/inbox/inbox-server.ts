@@ -111,11 +111,13 @@ export class InboxServer implements Actor {
 
   /** An entry as the database has it now. */
   put(entry: InboxEntry): void {
-    for (const sessionId of this.#view.put(entry)) {
-      this.#options.hub.hide(this, sessionId);
-      this.#changed.delete(sessionId);
-    }
-    this.#changed.add(entry.sessionId);
+    const { sessionId } = entry;
+    const wasShown = this.#view.get(sessionId) !== undefined;
+    const evicted = this.#view.put(entry);
+    for (const each of evicted) this.#options.hub.hide(this, each);
+    // What finds no room at once was never shown: nobody has to be told.
+    if (!wasShown && evicted.includes(sessionId)) return;
+    for (const each of [sessionId, ...evicted]) this.#changed.add(each);
   }
 
   /** The session is not in the inbox any more. */
@@ -137,6 +139,7 @@ export class InboxServer implements Actor {
     this.#changed.clear();
     this.#version += 1;
     this.#broadcast('update', { conversations, removed, version: this.#version });
+    if (this.#view.isShort) this.resync();
   }
 
   /** Something may have been missed: the whole view is read again, and shown as a whole. */
@@ -170,9 +173,11 @@ export class InboxServer implements Actor {
   #readEntries(): Promise<InboxEntry[]> {
     const { db, views } = this.#options;
     const kept = views.take(this.participantId);
-    if (!kept) return readInboxPage(db, this.participantId, { limit: maxViewEntries });
+    // One more than it shows tells the view that there are more.
+    const limit = maxViewEntries + 1;
+    if (!kept) return readInboxPage(db, this.participantId, { limit });
     const entries = new Map(kept.entries().map((entry) => [entry.sessionId, entry]));
-    return refreshInboxPage(db, this.participantId, { kept: entries, limit: maxViewEntries });
+    return refreshInboxPage(db, this.participantId, { kept: entries, limit });
   }
 
   #end(): void {

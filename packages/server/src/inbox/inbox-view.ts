@@ -6,6 +6,9 @@ import type { InboxActivity, ReadMoved } from './inbox-activity.ts';
 /** Sessions of a live inbox: four pages, far more than a person looks at. */
 export const maxViewEntries = 200;
 
+/** A view from which so many were removed is filled up again, if there are more. */
+const refillBelow = 150;
+
 /** `reload`: the activity does not tell enough, the entry must be read again. */
 export type Folded = 'changed' | 'unchanged' | 'reload';
 
@@ -17,6 +20,8 @@ export type Folded = 'changed' | 'unchanged' | 'reload';
 export class InboxView {
   readonly #participantId: ParticipantId;
   readonly #entries = new Map<SessionId, InboxEntry>();
+  /** Whether some had to make room: the participant has more sessions than these. */
+  #isTruncated = false;
 
   constructor(participantId: ParticipantId) {
     this.#participantId = participantId;
@@ -24,6 +29,11 @@ export class InboxView {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Whether it shows far fewer sessions than it could. */
+  get isShort(): boolean {
+    return this.#isTruncated && this.#entries.size < refillBelow;
   }
 
   get(sessionId: SessionId): InboxEntry | undefined {
@@ -46,6 +56,7 @@ export class InboxView {
       activityAt: latest(entry.activityAt, entry.lastMessageAt),
     });
     if (this.#entries.size <= maxViewEntries) return [];
+    this.#isTruncated = true;
     const tooOld = this.entries().slice(maxViewEntries);
     for (const { sessionId } of tooOld) this.#entries.delete(sessionId);
     return tooOld.map(({ sessionId }) => sessionId);
