@@ -60,6 +60,10 @@ const entriesStatement = {
   name: 'inbox-entries',
   text: loadSql(new URL('./sql/inbox-entries.sql', import.meta.url)),
 };
+const membershipsStatement = {
+  name: 'inbox-memberships',
+  text: loadSql(new URL('./sql/inbox-memberships.sql', import.meta.url)),
+};
 
 /** A participant's sessions, the newest activity first. */
 export async function readInboxPage(
@@ -108,13 +112,8 @@ export async function findMemberships(
   sessions: readonly SessionId[],
   participants: readonly ParticipantId[],
 ): Promise<EntryKey[]> {
-  const rows = await db.kysely
-    .selectFrom('session_members')
-    .select(['session_id', 'participant_id'])
-    .where('session_id', 'in', sessions)
-    .where('participant_id', 'in', participants)
-    .where('left_at', 'is', null)
-    .execute();
+  type Row = Pick<EntryRow, 'session_id' | 'participant_id'>;
+  const rows = await db.query<Row>(membershipsStatement, [sessions, participants]);
   return rows.map((row) => ({ participantId: row.participant_id, sessionId: row.session_id }));
 }
 
