@@ -1,4 +1,4 @@
-import { type ParticipantId, wireError } from '@fleetlm/protocol';
+import { type ParticipantId, parseSessionId, wireError } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
 import { type InboxCursor, readInboxPage } from '../conversation/inbox/inbox-entries.ts';
 import { type InboxEntry, toConversation } from '../conversation/inbox/inbox-entry.ts';
@@ -8,7 +8,10 @@ import type { InboxSupervisor } from '../inbox/inbox-supervisor.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
 import { actsAs } from './access.ts';
-import { type Page, readCursor, toPage } from './page.ts';
+import { invalidCursor, type Page, readCursor, toPage } from './page.ts';
+
+/** As times are read from Postgres. */
+const isoTime = /^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** What callers do with inboxes. */
 export class InboxCalls {
@@ -30,7 +33,8 @@ export class InboxCalls {
       return fail(wireError('participant_not_found'));
     const position = readCursor(cursor);
     if (!position.ok) return position;
-    const after = decodePosition(position.value);
+    const after = position.value === undefined ? undefined : decodePosition(position.value);
+    if (after === null) return fail(invalidCursor());
     const entries = await readInboxPage(this.#db, participantId, { after, limit: limit + 1 });
     if (entries.length === 0 && !(await findParticipant(this.#db.kysely, participantId))) {
       return fail(wireError('participant_not_found'));
@@ -49,7 +53,9 @@ export class InboxCalls {
       return fail(wireError('participant_not_found'));
     const server = await this.#inboxes.use(participantId);
     server.attach(reader);
-    return ok(server);
+    if (server.view.size > 0 || (await findParticipant(this.#db.kysely, participantId))) return ok(server);
+    server.detach(reader);
+    return fail(wireError('participant_not_found'));
   }
 }
 
@@ -58,8 +64,9 @@ function encodePosition({ activityAt, sessionId }: InboxEntry): string {
   return `${activityAt} ${sessionId}`;
 }
 
-function decodePosition(position: string | undefined): InboxCursor | undefined {
-  const [activityAt, sessionId] = position?.split(' ') ?? [];
-  const isPosition = sessionId !== undefined && !Number.isNaN(Date.parse(activityAt ?? ''));
-  return isPosition ? { activityAt: activityAt!, sessionId } : undefined;
+/** Null: it is none of ours. Postgres would throw at what is no time. */
+function decodePosition(position: string): InboxCursor | null {
+  const [activityAt = '', sessionId] = position.split(' ');
+  const isTime = isoTime.test(activityAt) && new Date(Date.parse(activityAt)).toJSON() === activityAt;
+  return isTime && parseSessionId(sessionId) !== null ? { activityAt, sessionId: sessionId! } : null;
 }

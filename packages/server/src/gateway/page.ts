@@ -1,5 +1,6 @@
-import { wireError } from '@fleetlm/protocol';
+import type { WireError } from '@fleetlm/protocol';
 import { fail, ok, type Result } from '../lib/result.ts';
+import { invalidField } from './invalid-field.ts';
 
 /** A page of a list; `nextCursor` is null on the last one. */
 export interface Page<Item> {
@@ -23,7 +24,9 @@ export function readCursor(cursor: string | undefined): Result<string | undefine
   if (cursor === undefined) return ok(undefined);
   const id = Buffer.from(cursor, 'base64url').toString('utf8');
   const isOurs = id !== '' && !id.includes('\0') && Buffer.from(id).toString('base64url') === cursor;
-  if (isOurs) return ok(id);
-  const problem = 'must be a next_cursor of an earlier page';
-  return fail(wireError('invalid_request', `cursor ${problem}`, { cursor: [problem] }));
+  return isOurs ? ok(id) : fail(invalidCursor());
+}
+
+export function invalidCursor(): WireError {
+  return invalidField('cursor', 'must be a next_cursor of an earlier page');
 }
