@@ -135,23 +135,24 @@ export class MessageCalls {
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
     const { db, sessions } = this.#options;
-    const { revocations } = sessions;
+    const { changes } = sessions;
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
-    const session = seen.value;
-    const server = await sessions.use(session.id);
+    const server = await sessions.use(seen.value.id);
     const feed = server.attach(reader, principal.kind === 'participant' ? principal.participantId : null);
     try {
-      // Who was removed since it was let in was not closed by that: its feed was not there yet.
-      const still = revocations === sessions.revocations ? seen : await seeSession(db, principal, sessionId);
+      // Of what changed since the session was read the feed was not told, nor closed by it: it was not there yet.
+      const still = changes === sessions.changes ? seen : await seeSession(db, principal, sessionId);
       if (!still.ok) {
         feed.end();
         return still;
       }
+      const session = still.value;
       server.reached(session.last_seq);
       const head = Math.max(session.last_seq, server.lastSeq);
       const range = lastSeq === null ? { limit } : { afterSeq: Math.min(lastSeq, head), limit };
       const messages = await server.read(range, head);
+      if (feed.isRevoked) return fail(wireError('session_not_found'));
       const cursor = messages.at(-1)?.seq ?? head;
       return ok({ session, messages, lastSeq: Math.max(head, server.lastSeq), cursor, feed });
     } catch (error) {

@@ -24,6 +24,7 @@ export class SessionChanges {
   /** Status, metadata or members. */
   async changed(id: SessionId): Promise<void> {
     this.#inboxes.changed(id);
+    this.#sessions.noteChange();
     if (!this.#sessions.find(id)) return;
     const view = await readSession(this.#db, id, null);
     if (view) this.#sessions.changed(view.session);
@@ -32,6 +33,7 @@ export class SessionChanges {
   /** Somebody is no member any more: its topics close before anything else is told. */
   async removed(id: SessionId, participantId: ParticipantId): Promise<void> {
     this.#sessions.revoke(id, participantId);
+    // Noted in the same turn as the revocation: whoever joins is seen by the one or sees the other.
     await this.changed(id);
   }
 }

@@ -42,12 +42,17 @@ export class SessionFeed implements Subscriber {
   /** Events beside the log that came before the join was answered. */
   #held: Broadcast[] = [];
   #cursor = 0;
+  #isRevoked = false;
   #state: 'waiting' | 'catching-up' | 'live' | 'ended' = 'waiting';
 
   constructor(source: FeedSource, reader: FeedReader, participantId: ParticipantId | null) {
     this.#source = source;
     this.#reader = reader;
     this.participantId = participantId;
+  }
+
+  get isRevoked(): boolean {
+    return this.#isRevoked;
   }
 
   /** Begins after `cursor`: everything up to it was shown by other means. */
@@ -86,6 +91,7 @@ export class SessionFeed implements Subscriber {
   /** The reader may not read on. */
   revoke(): void {
     if (this.#state === 'ended') return;
+    this.#isRevoked = true;
     this.end();
     this.#reader.revoked();
   }

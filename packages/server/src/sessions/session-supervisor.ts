@@ -30,7 +30,7 @@ export class SessionSupervisor implements AppendListener {
   /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */
   readonly #withReceipts = new Set<SessionServer>();
   #receiptTimer: NodeJS.Timeout | null = null;
-  #revocations = 0;
+  #changes = 0;
 
   constructor({ db, pubsub, idleMs, cache, log }: SessionSupervisorOptions) {
     const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
@@ -73,9 +73,13 @@ export class SessionSupervisor implements AppendListener {
     this.#actors.find(sessionId)?.reached(lastSeq);
   }
 
-  /** Counts up with each `revoke`: whoever was authorised before one must ask again after it. */
-  get revocations(): number {
-    return this.#revocations;
+  /** Counts up with each change of any session: whoever read one before must read it again after. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  noteChange(): void {
+    this.#changes += 1;
   }
 
   /** A reader has read on. */
@@ -94,7 +98,6 @@ export class SessionSupervisor implements AppendListener {
 
   /** A participant is no member of a session any more: its topics close. */
   revoke(sessionId: SessionId, participantId: ParticipantId): void {
-    this.#revocations += 1;
     this.#actors.find(sessionId)?.revoke(participantId);
   }
 
