@@ -173,6 +173,15 @@ export const rows: readonly Row[] = [
     path: `${sessionPath(cast)}/read`,
     body: { participant_id: cast.other },
   })),
+  rest('GET /api/participants/:id/inbox, its own', everybody, ({ self }) => ({
+    method: 'GET',
+    path: `/api/participants/${self}/inbox`,
+  })),
+  rest(
+    "GET /api/participants/:id/inbox, somebody else's",
+    allBut('service', 'participant_not_found'),
+    ({ outsider }) => ({ method: 'GET', path: `/api/participants/${outsider}/inbox` }),
+  ),
   channel('join of `session:<id>`', members, (cast) => ({
     topic: topicOf(cast),
     event: 'phx_join',
@@ -203,6 +212,26 @@ export const rows: readonly Row[] = [
     event: 'history',
     payload: {},
   })),
+  channel('`read`, for itself (the service: for a member)', inTopic('ok', 'ok'), (cast) => ({
+    topic: topicOf(cast),
+    event: 'read',
+    payload: { participant_id: cast.self },
+  })),
+  channel('`read`, for another member', inTopic('ok', 'forbidden'), (cast) => ({
+    topic: topicOf(cast),
+    event: 'read',
+    payload: { participant_id: cast.other },
+  })),
+  channel('join of `inbox:<participant>`, its own', everybody, ({ self }) => ({
+    topic: `inbox:${self}`,
+    event: 'phx_join',
+    payload: {},
+  })),
+  channel(
+    "join of `inbox:<participant>`, somebody else's",
+    allBut('service', 'participant_not_found'),
+    ({ outsider }) => ({ topic: `inbox:${outsider}`, event: 'phx_join', payload: {} }),
+  ),
   channel(
     'join of any other topic',
     outcomes('unmatched topic', 'unmatched topic', 'unmatched topic', 'unmatched topic', 'unmatched topic'),

@@ -85,3 +85,21 @@ create table session_members (
 ) with (fillfactor=70);
 CREATE INDEX session_members_current ON public.session_members USING btree (participant_id, session_id) WHERE (left_at IS NULL);
 CREATE INDEX session_members_inbox ON public.session_members USING btree (participant_id, activity_at DESC, session_id DESC) WHERE listed;
+
+CREATE OR REPLACE FUNCTION public.message_preview(content json)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select left(
+    case
+      when json_typeof(content -> 'text') = 'string' then content ->> 'text'
+      when json_typeof(content -> 'parts') = 'array' then (
+        select string_agg(part ->> 'text', '' order by position)
+        from json_array_elements(content -> 'parts') with ordinality as p (part, position)
+        where part ->> 'type' = 'text' and json_typeof(part -> 'text') = 'string'
+      )
+    end,
+    140)
+$function$
+;

@@ -13,14 +13,17 @@ import {
   cursorSchema,
   defaultPageSize,
   draftFields,
+  inboxConversationSchema,
   memberSchema,
   messageIdSchema,
   messageSchema,
+  namesOneMessage,
   pageSizeSchema,
   participantIdSchema,
   participantKinds,
   participantSchema,
   participantStatuses,
+  readFields,
   sessionKinds,
   sessionSchema,
   sessionStatuses,
@@ -79,11 +82,7 @@ export const appendBodySchema = objectShape({
 });
 
 /** `POST /api/sessions/:id/read`: up to a message, by id or seq; without either, to the end. */
-export const readBodySchema = optionalObjectShape({
-  participant_id: participantIdSchema.optional(),
-  message_id: messageIdSchema.optional(),
-  seq: cursorSchema.optional(),
-}).refine(({ message_id, seq }) => message_id === undefined || seq === undefined, {
+export const readBodySchema = optionalObjectShape(readFields).refine(namesOneMessage, {
   path: ['seq'],
   message: 'must be left out when message_id is given',
 });
@@ -121,6 +120,9 @@ export const historyQuerySchema = z
     message: 'must be left out when after_seq is given',
   });
 
+/** `GET /api/participants/:id/inbox`. */
+export const inboxQuerySchema = z.object(pageQuery);
+
 const nextCursorSchema = z.string().nullable();
 
 export const participantReplySchema = z.object({ participant: participantSchema });
@@ -131,6 +133,10 @@ export const participantsReplySchema = z.object({
 export const sessionReplySchema = z.object({ session: sessionSchema });
 export const sessionsReplySchema = z.object({
   sessions: z.array(sessionSchema),
+  next_cursor: nextCursorSchema,
+});
+export const inboxReplySchema = z.object({
+  conversations: z.array(inboxConversationSchema),
   next_cursor: nextCursorSchema,
 });
 export const membersReplySchema = z.object({ members: z.array(memberSchema) });

@@ -117,6 +117,27 @@ export const sessionSchema = z.object({
 });
 export type Session = z.infer<typeof sessionSchema>;
 
+/** A session as an inbox shows it. */
+export const inboxConversationSchema = z.object({
+  session_id: sessionIdSchema,
+  kind: z.enum(sessionKinds),
+  status: z.enum(sessionStatuses),
+  metadata: z.record(z.string(), z.unknown()),
+  last_seq: cursorSchema,
+  last_message_id: messageIdSchema.nullable(),
+  last_message_at: timestampSchema.nullable(),
+  last_message_preview: z.string().nullable(),
+  agent_id: participantIdSchema.nullable(),
+  initiator_id: participantIdSchema,
+  peer_id: participantIdSchema.nullable(),
+  initiator_last_read_id: messageIdSchema.nullable(),
+  initiator_last_read_at: timestampSchema.nullable(),
+  peer_last_read_id: messageIdSchema.nullable(),
+  peer_last_read_at: timestampSchema.nullable(),
+  unread_count: cursorSchema,
+});
+export type InboxConversation = z.infer<typeof inboxConversationSchema>;
+
 export const memberSchema = z.object({
   participant_id: participantIdSchema,
   role: z.enum(['initiator', 'peer', 'member']),
@@ -147,6 +168,22 @@ export const sendPayloadSchema = objectShape({
   client_id: clientIdSchema.optional(),
   sender_id: participantIdSchema.optional(),
 });
+
+/** `read` on `session:<id>`: up to a message, by id or seq; without either, to the end. */
+export const readFields = {
+  participant_id: participantIdSchema.optional(),
+  message_id: messageIdSchema.optional(),
+  seq: cursorSchema.optional(),
+};
+export const readPayloadSchema = objectShape(readFields).refine(namesOneMessage, {
+  path: ['seq'],
+  message: 'must be left out when message_id is given',
+});
+
+/** Whether a request to mark read says at most once up to where. */
+export function namesOneMessage(request: { message_id?: unknown; seq?: unknown }): boolean {
+  return request.message_id === undefined || request.seq === undefined;
+}
 
 /** `history` on `session:<id>`. */
 export const historyPayloadSchema = objectShape({

@@ -3,10 +3,12 @@ import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
 import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
 import { Appender } from './conversation/append/appender.ts';
+import { ActivityWriter } from './conversation/inbox/activity-writer.ts';
 import { ParticipantDirectory } from './conversation/participant-directory.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
+import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
@@ -49,25 +51,36 @@ function buildConversation({ config, target, log, overrides }: ContextOptions) {
   const db = overrides.wrapDb?.(opened) ?? opened;
   const hook = overrides.appendHook ?? noAppendHook;
   const appender = new Appender({ target, limits: config.append, hook, failpoints: config.failpoints, log });
-  return { db, appender, directory: new ParticipantDirectory(db.kysely) };
+  const activity = new ActivityWriter(db, log);
+  return { db, appender, activity, directory: new ParticipantDirectory(db.kysely) };
 }
 
 function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
-  const { db, appender, directory } = truth;
+  const { db, appender, activity, directory } = truth;
   const pubsub = new LocalPubSub();
-  const sessions = new SessionSupervisor({ db, pubsub, idleMs: config.sessions.idleMs, log });
-  appender.listen(sessions);
+  const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, log };
+  const sessions = new SessionSupervisor(actors);
+  const inboxes = new InboxSupervisor(actors);
+  appender.listen({
+    committed: (messages) => {
+      sessions.committed(messages);
+      inboxes.committed(messages);
+      activity.committed(messages);
+    },
+    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
+  });
   const gateway = new Gateway({
     db,
     appender,
     directory,
     sessions,
+    inboxes,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
     log,
   });
-  return { pubsub, sessions, gateway };
+  return { pubsub, sessions, inboxes, gateway };
 }
 
 function buildEdges(

@@ -54,11 +54,13 @@ export class Server implements AsyncDisposable {
 
   /** How much of everything there is: for tests, which look that nothing is left behind. */
   get counts() {
-    const { sockets, sessions, pubsub, appender } = this.#running;
+    const { sockets, sessions, inboxes, pubsub, appender } = this.#running;
     return {
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
       sessions: sessions.count,
+      inboxes: inboxes.count,
+      viewedSessions: inboxes.viewedSessions,
       subscribedTopics: pubsub.topicCount,
       pendingAppends: appender.pendingRows,
     };
@@ -119,13 +121,16 @@ export class Server implements AsyncDisposable {
     });
     this.#context = context;
     this.#resources.defer(() => context.db.close());
+    this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
     this.#resources.defer(() => context.sessions.stop());
+    this.#resources.defer(() => context.inboxes.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
     this.#resources.defer(() => context.disabledParticipants.stop());
     this.#resources.defer(() => this.#lifetime.abort());
     await Promise.race([context.appender.start(), rejectWhenAborted(signal)]);
+    context.activity.start();
     context.sockets.attach(context.http.server);
     context.disabledParticipants.start();
     const address = await context.http.listen(listen);

@@ -12,6 +12,7 @@ export async function describeSchema(client: Client): Promise<string> {
   );
   const texts: string[] = [];
   for (const table of tables) texts.push(await describeTable(client, table.name, table.options));
+  texts.push(...(await describeFunctions(client)));
   return `${header}\n${texts.join('\n')}`;
 }
 
@@ -29,6 +30,15 @@ async function describeTable(client: Client, table: string, options: string[] | 
     ...indexes,
     '',
   ].join('\n');
+}
+
+async function describeFunctions(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ definition: string }>(
+    `select pg_get_functiondef(oid) || ';' as definition
+     from pg_proc where pronamespace = 'public'::regnamespace
+     order by proname collate "C"`,
+  );
+  return rows.map((row) => `${row.definition}\n`);
 }
 
 async function describeColumns(client: Client, table: string): Promise<string[]> {

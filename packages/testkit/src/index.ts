@@ -3,6 +3,8 @@ export * from './append-oracle.ts';
 export * from './channel-client.ts';
 export * from './data-dir.ts';
 export * from './describe-schema.ts';
+export * from './fill-inbox.ts';
+export * from './inbox-client.ts';
 export * from './jwks-server.ts';
 export * from './phoenix-client.ts';
 export * from './population.ts';

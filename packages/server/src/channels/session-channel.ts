@@ -3,11 +3,13 @@ import {
   type JsonObject,
   joinPayloadSchema,
   parseShape,
+  readPayloadSchema,
   type SessionId,
   sendPayloadSchema,
   wireError,
 } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
+import type { ReadCursor } from '../conversation/read-cursor.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Appended } from '../gateway/append-request.ts';
 import type { Gateway } from '../gateway/gateway.ts';
@@ -72,6 +74,8 @@ export class SessionChannel implements Channel, FeedReader {
         return this.#send(payload, reply);
       case 'history':
         return this.#history(payload, reply);
+      case 'read':
+        return this.#read(payload, reply);
       default:
         return this.#afterSends(() =>
           reply.error(wireError('unknown_event', `there is no event "${event}"`)),
@@ -106,6 +110,10 @@ export class SessionChannel implements Channel, FeedReader {
     this.#options.port.crash(error);
   }
 
+  revoked(): void {
+    this.#options.port.close();
+  }
+
   #send(payload: JsonObject, reply: Reply): void | Promise<void> {
     const parsed = parseShape(sendPayloadSchema, payload);
     if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
@@ -131,6 +139,18 @@ export class SessionChannel implements Channel, FeedReader {
     return this.#afterSends(async () => {
       const result = await gateway.messages.history(principal, sessionId, range);
       if (result.ok) reply.ok(encodeHistoryReply(result.value));
+      else reply.error(result.error);
+    });
+  }
+
+  #read(payload: JsonObject, reply: Reply): void | Promise<void> {
+    const parsed = parseShape(readPayloadSchema, payload);
+    if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
+    const { gateway, principal, sessionId } = this.#options;
+    const { participant_id: named, message_id: messageId, seq } = parsed.value;
+    return this.#afterSends(async () => {
+      const result = await gateway.messages.markRead(principal, sessionId, { named, messageId, seq });
+      if (result.ok) reply.ok(encodeReadReply(result.value));
       else reply.error(result.error);
     });
   }
@@ -183,6 +203,10 @@ function encodeSendReply({ message, deduplicated }: Appended): string {
 
 function encodeHistoryReply({ messages, hasMoreBefore, hasMoreAfter }: HistoryPage): string {
   return `{"messages":[${joinJson(messages)}],"has_more_before":${hasMoreBefore},"has_more_after":${hasMoreAfter}}`;
+}
+
+function encodeReadReply({ last_read_seq, unread_count }: ReadCursor): string {
+  return JSON.stringify({ last_read_seq, unread_count });
 }
 
 function joinJson(messages: readonly StoredMessage[]): string {

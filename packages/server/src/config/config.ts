@@ -49,6 +49,7 @@ function group(values: Values) {
     metadata: { maxBytes: values.FLEETLM_METADATA_BYTES },
     groups: { maxMembers: values.FLEETLM_GROUP_MEMBERS },
     sessions: { idleMs: values.FLEETLM_SESSION_IDLE_MS },
+    cache: { maxBytes: values.FLEETLM_CACHE_BYTES, ttlMs: values.FLEETLM_CACHE_TTL_MS },
     http: { maxBodyBytes: values.FLEETLM_HTTP_BODY_BYTES },
     sockets: {
       maxFrameBytes: values.FLEETLM_SOCKET_FRAME_BYTES,

@@ -143,6 +143,14 @@ export const variables = {
     60_000,
     'A session without readers leaves memory after this; coming back costs one query.',
   ),
+  FLEETLM_CACHE_BYTES: bytes(
+    32 << 20,
+    'Most memory for the tails of sessions, and as much again for inboxes, that nobody follows just now: coming back to them is cheap.',
+  ),
+  FLEETLM_CACHE_TTL_MS: milliseconds(
+    600_000,
+    'What is kept of a session or an inbox that nobody follows is forgotten after this.',
+  ),
   FLEETLM_HTTP_BODY_BYTES: bytes(
     256 << 10,
     'Largest request body: well above the largest message of a person.',

@@ -35,7 +35,12 @@ export async function addMember(
     if (present && (wake === undefined || wake === present.wake)) return 'unchanged';
     if (!present && members.length >= maxMembers) return 'too_many';
     if (present) await setWake(transaction, sessionId, participantId, wake!);
-    else await join(transaction, sessionId, participantId, { lastSeq: session.last_seq, wake });
+    else
+      await join(transaction, sessionId, participantId, {
+        lastSeq: session.last_seq,
+        listed: session.status !== 'archived',
+        wake,
+      });
     await bumpVersion(transaction, sessionId);
     return 'done';
   });
@@ -67,7 +72,7 @@ async function join(
   transaction: Transaction<Database>,
   sessionId: SessionId,
   participantId: ParticipantId,
-  { lastSeq, wake }: { lastSeq: number; wake: Member['wake'] | undefined },
+  { lastSeq, listed, wake }: { lastSeq: number; listed: boolean; wake: Member['wake'] | undefined },
 ): Promise<void> {
   const chosen = wake === undefined ? {} : { wake };
   await transaction
@@ -77,6 +82,7 @@ async function join(
       participant_id: participantId,
       role: 'member',
       last_read_seq: lastSeq,
+      listed,
       ...chosen,
     })
     .onConflict((conflict) =>
@@ -85,7 +91,7 @@ async function join(
         last_read_seq: lastSeq,
         own_sent_through_read: row.ref('session_members.own_sent'),
         left_at: null,
-        listed: true,
+        listed,
         activity_at: sql<string>`now()`,
         joined_at: sql<string>`now()`,
       })),

@@ -1,12 +1,16 @@
-import type { ParticipantId, SessionId } from '@fleetlm/protocol';
+import type { MessageId, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { CompiledQuery } from 'kysely';
 import { loadSql } from '../lib/load-sql.ts';
 import type { Db } from '../storage/database.ts';
 
 /** Where a reader is now. */
 export interface ReadCursor {
+  /** Whether this call moved it. */
+  readonly has_moved: boolean;
   readonly last_read_seq: number;
+  readonly last_read_message_id: MessageId | null;
   readonly last_read_at: string | null;
+  readonly own_sent_through_read: number;
   readonly unread_count: number;
 }
 
@@ -33,4 +37,16 @@ export async function markRead(
     );
     return rows[0]!;
   });
+}
+
+/** Whether a session has more than `count` members now: it is not asked how many more. */
+export async function hasMoreMembersThan(db: Db, sessionId: SessionId, count: number): Promise<boolean> {
+  const members = await db.kysely
+    .selectFrom('session_members')
+    .select('participant_id')
+    .where('session_id', '=', sessionId)
+    .where('left_at', 'is', null)
+    .limit(count + 1)
+    .execute();
+  return members.length > count;
 }

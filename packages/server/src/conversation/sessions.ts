@@ -129,18 +129,18 @@ export async function listSessions(db: Kysely<Database>, filter: SessionFilter):
 
 /**
  * Changes status and metadata under the session's lock; members of an archived session lose it from their
- * inboxes. Nothing happens, and no version is spent, when all is as it should be.
+ * inboxes. False: nothing was to be done, and no version was spent.
  */
 export async function changeSession(
   db: Kysely<Database>,
   id: SessionId,
   change: SessionChange,
-): Promise<void> {
-  await db.transaction().execute(async (transaction) => {
+): Promise<boolean> {
+  return db.transaction().execute(async (transaction) => {
     const before = await lockSession(transaction, id);
     const metadata = change.metadata === undefined ? undefined : JSON.stringify(change.metadata);
     const isStatusNew = change.status !== undefined && change.status !== before.status;
-    if (!isStatusNew && metadata === undefined) return;
+    if (!isStatusNew && metadata === undefined) return false;
     await transaction
       .updateTable('chat_sessions')
       .set({ ...(isStatusNew && { status: change.status }), ...(metadata !== undefined && { metadata }) })
@@ -148,6 +148,7 @@ export async function changeSession(
       .where('id', '=', id)
       .execute();
     if (isStatusNew) await listInInboxes(transaction, id, change.status !== 'archived');
+    return true;
   });
 }
 

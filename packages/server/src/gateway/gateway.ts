@@ -1,7 +1,9 @@
+import { InboxCalls } from './inbox-calls.ts';
 import { MemberCalls } from './member-calls.ts';
 import { MessageCalls, type MessageCallsOptions } from './message-calls.ts';
 import { ParticipantCalls } from './participant-calls.ts';
 import { SessionCalls } from './session-calls.ts';
+import { SessionChanges } from './session-changes.ts';
 
 export interface GatewayOptions extends MessageCallsOptions {
   readonly maxGroupMembers: number;
@@ -18,11 +20,14 @@ export class Gateway {
   readonly sessions: SessionCalls;
   readonly members: MemberCalls;
   readonly messages: MessageCalls;
+  readonly inboxes: InboxCalls;
 
   constructor({ maxGroupMembers, maxMetadataBytes, ...options }: GatewayOptions) {
+    const changes = new SessionChanges(options);
     this.participants = new ParticipantCalls(options.db, options.directory, maxMetadataBytes);
-    this.sessions = new SessionCalls(options.db, { maxGroupMembers, maxMetadataBytes });
-    this.members = new MemberCalls(options.db, maxGroupMembers);
+    this.sessions = new SessionCalls(options.db, changes, { maxGroupMembers, maxMetadataBytes });
+    this.members = new MemberCalls(options.db, changes, maxGroupMembers);
     this.messages = new MessageCalls(options);
+    this.inboxes = new InboxCalls(options);
   }
 }

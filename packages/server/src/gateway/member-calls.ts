@@ -8,14 +8,17 @@ import type { Db } from '../storage/database.ts';
 import { actsAs, mayManage, seeSession } from './access.ts';
 import { invalidField } from './invalid-field.ts';
 import { checkMember } from './session-calls.ts';
+import type { SessionChanges } from './session-changes.ts';
 
 /** What callers do with the members of a session. */
 export class MemberCalls {
   readonly #db: Db;
+  readonly #changes: SessionChanges;
   readonly #maxMembers: number;
 
-  constructor(db: Db, maxMembers: number) {
+  constructor(db: Db, changes: SessionChanges, maxMembers: number) {
     this.#db = db;
+    this.#changes = changes;
     this.#maxMembers = maxMembers;
   }
 
@@ -43,6 +46,7 @@ export class MemberCalls {
       wake,
       maxMembers: this.#maxMembers,
     });
+    if (outcome === 'done') await this.#changes.changed(id);
     return this.#report(id, outcome);
   }
 
@@ -57,7 +61,10 @@ export class MemberCalls {
     if (!mayManage(principal, seen.value) && !actsAs(principal, participantId)) {
       return fail(wireError('forbidden', 'only the initiator may remove others'));
     }
-    return this.#report(seen.value.id, await removeMember(this.#db.kysely, seen.value.id, participantId));
+    const { id } = seen.value;
+    const outcome = await removeMember(this.#db.kysely, id, participantId);
+    if (outcome === 'done') await this.#changes.removed(id, participantId);
+    return this.#report(id, outcome);
   }
 
   async #report(sessionId: SessionId, outcome: MembershipOutcome): Promise<Result<Member[]>> {

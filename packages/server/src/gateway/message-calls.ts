@@ -9,8 +9,9 @@ import type { Principal } from '../auth/principal.ts';
 import type { Appender } from '../conversation/append/appender.ts';
 import { findSeq, type HistoryRange, readHistory } from '../conversation/history.ts';
 import type { Identity, ParticipantDirectory } from '../conversation/participant-directory.ts';
-import { markRead, type ReadCursor } from '../conversation/read-cursor.ts';
+import { hasMoreMembersThan, markRead, type ReadCursor } from '../conversation/read-cursor.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
+import type { InboxSupervisor } from '../inbox/inbox-supervisor.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
@@ -32,6 +33,7 @@ export interface MessageCallsOptions {
   readonly appender: Appender;
   readonly directory: ParticipantDirectory;
   readonly sessions: SessionSupervisor;
+  readonly inboxes: InboxSupervisor;
   readonly limits: MessageLimits;
   readonly log: Log;
 }
@@ -61,10 +63,14 @@ export interface JoinedSession {
 
 /** Which message was read: by id or seq; the newest when neither is given. */
 export interface ReadRequest {
-  readonly participantId: ParticipantId;
+  /** Whose cursor: the caller's own if not said; the service must say. */
+  readonly named?: ParticipantId | undefined;
   readonly messageId?: MessageId | undefined;
   readonly seq?: number | undefined;
 }
+
+/** In sessions with more members receipts go to the reader's own sockets only. */
+const maxReceiptMembers = 100;
 
 /** What callers do with the messages of a session: append, read, follow, mark read. */
 export class MessageCalls {
@@ -129,18 +135,26 @@ export class MessageCalls {
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
     const { db, directory, sessions } = this.#options;
+    const { changes } = sessions;
     const barred = await findBarred(directory, principal);
     if (barred !== null) return fail(barred);
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
-    const session = seen.value;
-    const server = await sessions.use(session.id);
-    const feed = server.attach(reader);
+    const server = await sessions.use(seen.value.id);
+    const feed = server.attach(reader, principal.kind === 'participant' ? principal.participantId : null);
     try {
+      // Of what changed since the session was read the feed was not told, nor closed by it: it was not there yet.
+      const still = changes === sessions.changes ? seen : await seeSession(db, principal, sessionId);
+      if (!still.ok) {
+        feed.end();
+        return still;
+      }
+      const session = still.value;
       server.reached(session.last_seq);
       const head = Math.max(session.last_seq, server.lastSeq);
       const range = lastSeq === null ? { limit } : { afterSeq: Math.min(lastSeq, head), limit };
       const messages = await server.read(range, head);
+      if (feed.isRevoked) return fail(wireError('session_not_found'));
       const cursor = messages.at(-1)?.seq ?? head;
       return ok({ session, messages, lastSeq: Math.max(head, server.lastSeq), cursor, feed });
     } catch (error) {
@@ -157,7 +171,12 @@ export class MessageCalls {
     const { db } = this.#options;
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
-    const { participantId, messageId } = request;
+    const { messageId } = request;
+    const participantId =
+      request.named ?? (principal.kind === 'participant' ? principal.participantId : null);
+    if (participantId === null) {
+      return fail(invalidField('participant_id', 'is required: the service marks as read for a member'));
+    }
     if (!actsAs(principal, participantId)) {
       return fail(wireError('forbidden', 'participant_id is somebody else: mark as read for yourself'));
     }
@@ -166,7 +185,20 @@ export class MessageCalls {
       return fail(invalidField('message_id', 'is not a message of this session'));
     }
     const cursor = await markRead(db, seen.value.id, participantId, seq);
-    return cursor ? ok(cursor) : fail(wireError('not_a_member'));
+    if (!cursor) return fail(wireError('not_a_member'));
+    if (cursor.has_moved) await this.#tellRead(seen.value.id, participantId, cursor);
+    return ok(cursor);
+  }
+
+  /** The other members see the receipt, the inboxes the count. */
+  async #tellRead(sessionId: SessionId, participantId: ParticipantId, cursor: ReadCursor): Promise<void> {
+    const { db, sessions, inboxes } = this.#options;
+    const { last_read_seq: seq, last_read_message_id: messageId, last_read_at: at } = cursor;
+    const ownSentThroughRead = cursor.own_sent_through_read;
+    inboxes.read(sessionId, { participantId, cursor: { seq, messageId, at }, ownSentThroughRead });
+    const isLarge = await hasMoreMembersThan(db, sessionId, maxReceiptMembers);
+    const audience = isLarge ? 'reader' : 'everybody';
+    sessions.receipt(sessionId, { participantId, lastReadSeq: seq, lastReadAt: at, audience });
   }
 
   #appendAs(

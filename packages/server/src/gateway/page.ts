@@ -1,5 +1,6 @@
-import { wireError } from '@fleetlm/protocol';
+import type { WireError } from '@fleetlm/protocol';
 import { fail, ok, type Result } from '../lib/result.ts';
+import { invalidField } from './invalid-field.ts';
 
 /** A page of a list; `nextCursor` is null on the last one. */
 export interface Page<Item> {
@@ -7,11 +8,11 @@ export interface Page<Item> {
   readonly nextCursor: string | null;
 }
 
-/** A page ends when it holds this much JSON, as a page of messages does. */
-const maxPageSize = 256 << 10;
+/** A page ends when it holds this much JSON: 200 items with usual metadata fit, 200 with 32 KiB each do not. */
+const maxPageSize = 1 << 20;
 
 /**
- * A page of at most `limit` items and 256 KiB, but one item at least, made from up to one item more: that one
+ * A page of at most `limit` items and 1 MiB, but one item at least, made from up to one item more: that one
  * tells that another page follows.
  */
 export function toPage<Item>(
@@ -38,7 +39,9 @@ export function readCursor(cursor: string | undefined): Result<string | undefine
   if (cursor === undefined) return ok(undefined);
   const id = Buffer.from(cursor, 'base64url').toString('utf8');
   const isOurs = id !== '' && !id.includes('\0') && Buffer.from(id).toString('base64url') === cursor;
-  if (isOurs) return ok(id);
-  const problem = 'must be a next_cursor of an earlier page';
-  return fail(wireError('invalid_request', `cursor ${problem}`, { cursor: [problem] }));
+  return isOurs ? ok(id) : fail(invalidCursor());
+}
+
+export function invalidCursor(): WireError {
+  return invalidField('cursor', 'must be a next_cursor of an earlier page');
 }

@@ -26,6 +26,7 @@ import { actsAs, mayManage, seeSession } from './access.ts';
 import { invalidField } from './invalid-field.ts';
 import { checkMetadata } from './metadata-limit.ts';
 import { type Page, readCursor, toPage } from './page.ts';
+import type { SessionChanges } from './session-changes.ts';
 
 /** A direct session is between two; a group has an initiator and any others. */
 export type SessionRequest =
@@ -58,10 +59,12 @@ export interface SessionQuery {
 /** What callers do with sessions. */
 export class SessionCalls {
   readonly #db: Db;
+  readonly #changes: SessionChanges;
   readonly #limits: SessionLimits;
 
-  constructor(db: Db, limits: SessionLimits) {
+  constructor(db: Db, changes: SessionChanges, limits: SessionLimits) {
     this.#db = db;
+    this.#changes = changes;
     this.#limits = limits;
   }
 
@@ -75,6 +78,7 @@ export class SessionCalls {
       request.kind === 'direct' ? await this.#planDirect(request) : await this.#planGroup(request);
     if (!planned.ok) return planned;
     const id = await createSession(this.#db.kysely, planned.value);
+    this.#changes.created(id);
     return ok((await readSession(this.#db, id, null))!.session);
   }
 
@@ -105,7 +109,8 @@ export class SessionCalls {
     if (!mayManage(principal, seen.value)) {
       return fail(wireError('forbidden', 'only the initiator may change a session'));
     }
-    await changeSession(this.#db.kysely, seen.value.id, change);
+    const hasChanged = await changeSession(this.#db.kysely, seen.value.id, change);
+    if (hasChanged) await this.#changes.changed(seen.value.id);
     return seeSession(this.#db, principal, id);
   }
 

@@ -19,6 +19,7 @@ import { OpenRequests } from './open-requests.ts';
 import { sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
+import { inboxRoutes } from './routes/inbox.ts';
 import { memberRoutes } from './routes/members.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { participantRoutes } from './routes/participants.ts';
@@ -134,7 +135,7 @@ export class HttpServer implements AsyncDisposable {
     api.decorateRequest('principal', null);
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply));
     api.setNotFoundHandler(sendNotFound);
-    const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes];
+    const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes, inboxRoutes];
     for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
   }
 

@@ -27,6 +27,16 @@ export class HotTail {
     return this.#lastSeq;
   }
 
+  /** All that it holds, in order: what another tail can start with. */
+  get messages(): readonly StoredMessage[] {
+    return this.#messages;
+  }
+
+  /** JSON text that it holds, in UTF-16 units. */
+  get size(): number {
+    return this.#size;
+  }
+
   apply(message: StoredMessage): Applied {
     if (message.seq <= this.#lastSeq) return 'old';
     if (message.seq > this.#lastSeq + 1) return 'hole';

@@ -1,3 +1,4 @@
+import type { ParticipantId } from '@fleetlm/protocol';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
 import type { Subscriber } from '../pubsub/pubsub.ts';
@@ -12,6 +13,8 @@ export interface FeedReader {
   drained(): Promise<void>;
   /** The feed has ended by a fault: the reader should come back. */
   failed(error: unknown): void;
+  /** The reader may not see this session any more. */
+  revoked(): void;
 }
 
 /** Where a feed's messages come from. */
@@ -34,27 +37,40 @@ export interface FeedSource {
 export class SessionFeed implements Subscriber {
   readonly #source: FeedSource;
   readonly #reader: FeedReader;
+  /** Whose eyes these are; null for the service's. */
+  readonly participantId: ParticipantId | null;
+  /** Events beside the log that came before the join was answered. */
+  #held: Broadcast[] = [];
   #cursor = 0;
+  #isRevoked = false;
   #state: 'waiting' | 'catching-up' | 'live' | 'ended' = 'waiting';
 
-  constructor(source: FeedSource, reader: FeedReader) {
+  constructor(source: FeedSource, reader: FeedReader, participantId: ParticipantId | null) {
     this.#source = source;
     this.#reader = reader;
+    this.participantId = participantId;
+  }
+
+  get isRevoked(): boolean {
+    return this.#isRevoked;
   }
 
   /** Begins after `cursor`: everything up to it was shown by other means. */
   start(cursor: number): void {
     if (this.#state !== 'waiting') return;
     this.#cursor = cursor;
+    for (const broadcast of this.#held) this.#reader.deliver(broadcast);
+    this.#held = [];
     void this.#catchUp();
   }
 
   deliver(broadcast: Broadcast): void {
-    if (this.#state !== 'live') return;
-    if (broadcast.seq > 0) {
-      if (broadcast.seq <= this.#cursor) return;
-      this.#cursor = broadcast.seq;
+    if (broadcast.seq === 0) {
+      this.#deliverBesideLog(broadcast);
+      return;
     }
+    if (this.#state !== 'live' || broadcast.seq <= this.#cursor) return;
+    this.#cursor = broadcast.seq;
     this.#reader.deliver(broadcast);
   }
 
@@ -70,6 +86,20 @@ export class SessionFeed implements Subscriber {
     if (this.#state === 'ended') return;
     this.end();
     this.#reader.failed(error);
+  }
+
+  /** The reader may not read on. */
+  revoke(): void {
+    if (this.#state === 'ended') return;
+    this.#isRevoked = true;
+    this.end();
+    this.#reader.revoked();
+  }
+
+  /** Receipts and changes of the session have no place in the log, and are not in it: none is dropped. */
+  #deliverBesideLog(broadcast: Broadcast): void {
+    if (this.#state === 'waiting') this.#held.push(broadcast);
+    else if (this.#state !== 'ended') this.#reader.deliver(broadcast);
   }
 
   async #catchUp(): Promise<void> {

@@ -1,17 +1,27 @@
-import { maxPageSize, type SessionId, sessionTopic } from '@fleetlm/protocol';
+import {
+  maxPageSize,
+  type ParticipantId,
+  type Session,
+  type SessionId,
+  sessionTopic,
+} from '@fleetlm/protocol';
 import { type HistoryRange, readHistory, trimPage } from '../conversation/history.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import type { Actor } from '../runtime/actor.ts';
+import type { Cache } from '../runtime/cache.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
 import { HotTail, maxTailMessages } from './hot-tail.ts';
+import { encodeReceipt, type Receipt, Receipts } from './receipts.ts';
 import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
 
 export interface SessionServerOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
+  /** Tails of servers that were passivated. */
+  readonly tails: Cache<SessionId, HotTail>;
   /** Reports a failure from which it does not recover by itself. */
   readonly crash: (error: unknown) => void;
 }
@@ -30,6 +40,7 @@ export class SessionServer implements Actor, FeedSource {
   readonly #options: SessionServerOptions;
   readonly #feeds = new Set<SessionFeed>();
   readonly #mailbox: Mailbox<readonly StoredMessage[]>;
+  readonly #receipts = new Receipts();
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
@@ -56,12 +67,15 @@ export class SessionServer implements Actor, FeedSource {
   }
 
   async start(): Promise<void> {
-    this.#tail = new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+    // A kept tail may lack what was committed since: it never serves beyond its end, whoever joins says how far
+    // the session has got, and the hole is filled.
+    this.#tail = this.#options.tails.take(this.#id) ?? (await this.#loadTail());
     this.#mailbox.open();
   }
 
   stop(): void {
     this.#end();
+    if (this.lastSeq > 0) this.#options.tails.put(this.#id, this.#tail);
   }
 
   crashed(error: unknown): void {
@@ -87,9 +101,9 @@ export class SessionServer implements Actor, FeedSource {
    * A feed for a reader; it shows nothing before its `start`. Throws after the end, which may come between the
    * start and whoever waited for it: a feed of a server that has ended would be deaf.
    */
-  attach(reader: FeedReader): SessionFeed {
+  attach(reader: FeedReader, participantId: ParticipantId | null): SessionFeed {
     if (this.#hasEnded) throw new Error('the session server has ended');
-    const feed = new SessionFeed(this, reader);
+    const feed = new SessionFeed(this, reader, participantId);
     this.#feeds.add(feed);
     this.#options.pubsub.subscribe(this.#topic, feed);
     return feed;
@@ -98,6 +112,29 @@ export class SessionServer implements Actor, FeedSource {
   release(feed: SessionFeed): void {
     this.#feeds.delete(feed);
     this.#options.pubsub.unsubscribe(this.#topic, feed);
+  }
+
+  /** A reader has read on; told at the next `flushReceipts`. */
+  receipt(receipt: Receipt): void {
+    this.#receipts.add(receipt);
+  }
+
+  flushReceipts(): void {
+    for (const receipt of this.#receipts.take()) {
+      const broadcast = new Broadcast(this.#topic, 'read', encodeReceipt(receipt));
+      if (receipt.audience === 'everybody') this.#options.pubsub.broadcast(broadcast);
+      else for (const feed of this.#feedsOf(receipt.participantId)) feed.deliver(broadcast);
+    }
+  }
+
+  /** Status, metadata or members have changed. */
+  changed(session: Session): void {
+    this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'session', JSON.stringify(session)));
+  }
+
+  /** The participant is no member any more: it sees nothing from here on. */
+  revoke(participantId: ParticipantId): void {
+    for (const feed of this.#feedsOf(participantId)) feed.revoke();
   }
 
   readAfter(cursor: number): StoredMessage[] | Promise<StoredMessage[]> {
@@ -124,6 +161,14 @@ export class SessionServer implements Actor, FeedSource {
       beforeSeq: Math.min(beforeSeq ?? end, end),
       limit,
     });
+  }
+
+  async #loadTail(): Promise<HotTail> {
+    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+  }
+
+  #feedsOf(participantId: ParticipantId): SessionFeed[] {
+    return [...this.#feeds].filter((feed) => feed.participantId === participantId);
   }
 
   #end(): void {

@@ -1,27 +1,42 @@
-import type { SessionId } from '@fleetlm/protocol';
+import type { ParticipantId, Session, SessionId } from '@fleetlm/protocol';
 import type { AppendListener } from '../conversation/append/appender.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
+import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
+import type { HotTail } from './hot-tail.ts';
+import type { Receipt } from './receipts.ts';
 import { SessionServer } from './session-server.ts';
 
 export interface SessionSupervisorOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly idleMs: number;
+  readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly log: Log;
 }
+
+/** A text takes one byte per unit while it is Latin-1, else two; a message is kept as its parts and as JSON. */
+const bytesPerUnit = 3;
+
+/** Receipts of a session are joined for this long: nobody needs to see a cursor move twice a second. */
+const receiptIntervalMs = 1_000;
 
 /** The sessions that have readers on this node, and what reaches them. */
 export class SessionSupervisor implements AppendListener {
   readonly #actors: Supervisor<SessionId, SessionServer>;
+  /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */
+  readonly #withReceipts = new Set<SessionServer>();
+  #receiptTimer: NodeJS.Timeout | null = null;
+  #changes = 0;
 
-  constructor({ db, pubsub, idleMs, log }: SessionSupervisorOptions) {
+  constructor({ db, pubsub, idleMs, cache, log }: SessionSupervisorOptions) {
+    const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
     this.#actors = new Supervisor({
       name: 'session',
-      create: (id, crash) => new SessionServer(id, { db, pubsub, crash }),
+      create: (id, crash) => new SessionServer(id, { db, pubsub, tails, crash }),
       idleMs,
       log,
     });
@@ -58,7 +73,42 @@ export class SessionSupervisor implements AppendListener {
     this.#actors.find(sessionId)?.reached(lastSeq);
   }
 
+  /** Counts up with each change of any session: whoever read one before must read it again after. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  noteChange(): void {
+    this.#changes += 1;
+  }
+
+  /** A reader has read on. */
+  receipt(sessionId: SessionId, receipt: Receipt): void {
+    const server = this.#actors.find(sessionId);
+    if (!server) return;
+    server.receipt(receipt);
+    this.#withReceipts.add(server);
+    this.#receiptTimer ??= setTimeout(() => this.#flushReceipts(), receiptIntervalMs);
+  }
+
+  /** Status, metadata or members of a session have changed. */
+  changed(session: Session): void {
+    this.#actors.find(session.id)?.changed(session);
+  }
+
+  /** A participant is no member of a session any more: its topics close. */
+  revoke(sessionId: SessionId, participantId: ParticipantId): void {
+    this.#actors.find(sessionId)?.revoke(participantId);
+  }
+
   stop(): void {
+    if (this.#receiptTimer) clearTimeout(this.#receiptTimer);
     this.#actors.stop();
+  }
+
+  #flushReceipts(): void {
+    this.#receiptTimer = null;
+    for (const server of this.#withReceipts) server.flushReceipts();
+    this.#withReceipts.clear();
   }
 }

@@ -232,13 +232,14 @@ describe('who may join', () => {
     expect(seqsOf(await service.join())).toEqual([1, 2]);
   });
 
-  test('an ex-member cannot come back, and its appends find no session', async () => {
+  test('an ex-member is closed out: it cannot push, nor come back', async () => {
     const bob = await joined('user:bob');
     await bob.say('still here');
     const { status } = await server.api('DELETE', `/api/sessions/${sessionId}/members/user:bob`);
     expect(status).toBe(200);
-    expect((await bob.push('send', draft())).response.reason).toBe('session_not_found');
-    expect((await bob.push('history')).response.reason).toBe('session_not_found');
+    await bob.socket.next((frame) => frame[3] === 'phx_close' && frame[2] === bob.topic);
+    expect((await bob.push('send', draft())).response.reason).toBe('unmatched topic');
+    expect((await bob.push('history')).response.reason).toBe('unmatched topic');
     expect((await bob.join()).response.reason).toBe('session_not_found');
     expect(await storedSeqs()).toEqual([1]);
   });

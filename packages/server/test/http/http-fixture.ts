@@ -16,6 +16,7 @@ import { Appender } from '../../src/conversation/append/appender.ts';
 import { ParticipantDirectory } from '../../src/conversation/participant-directory.ts';
 import { Gateway } from '../../src/gateway/gateway.ts';
 import { HttpServer, type HttpServerOptions } from '../../src/http/http-server.ts';
+import { InboxSupervisor } from '../../src/inbox/inbox-supervisor.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Result } from '../../src/lib/result.ts';
@@ -73,9 +74,12 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   await appender.start();
   resources.defer(() => appender.stop());
   const directory = new ParticipantDirectory(db.kysely);
-  const sessions = new SessionSupervisor({ db, pubsub: new LocalPubSub(), idleMs: 1_000, log: quietLog });
+  const actors = { db, pubsub: new LocalPubSub(), idleMs: 1_000, cache: config.cache, log: quietLog };
+  const sessions = new SessionSupervisor(actors);
+  const inboxes = new InboxSupervisor(actors);
   appender.listen(sessions);
   resources.defer(() => sessions.stop());
+  resources.defer(() => inboxes.stop());
   const { messages: limits, groups } = config;
   const maxGroupMembers = groups.maxMembers;
   const gateway = new Gateway({
@@ -83,6 +87,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     appender,
     directory,
     sessions,
+    inboxes,
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,

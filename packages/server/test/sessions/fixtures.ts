@@ -3,7 +3,7 @@ import { StoredMessage } from '../../src/conversation/stored-message.ts';
 import type { Broadcast } from '../../src/pubsub/broadcast.ts';
 import type { FeedReader } from '../../src/sessions/session-feed.ts';
 
-const sessionId = '01ARZ3NDEKTSV4RRFFQ69G5FAV' as SessionId;
+export const sessionId = '01ARZ3NDEKTSV4RRFFQ69G5FAV' as SessionId;
 
 /** A message as if it had been stored; its text makes it at least `size` long. */
 export function storedMessage(seq: number, size = 0): StoredMessage {
@@ -50,5 +50,9 @@ export class RecordingReader implements FeedReader {
 
   failed(error: unknown): void {
     this.failures.push(error);
+  }
+
+  revoked(): void {
+    this.failures.push('revoked');
   }
 }

@@ -9,7 +9,7 @@ type Page = StoredMessage[];
 
 /** A session and a reader that do nothing by themselves: a test says when each step is done. */
 class Script implements FeedSource, FeedReader {
-  readonly feed = new SessionFeed(this, this);
+  readonly feed = new SessionFeed(this, this, null);
   /** What the feed did, in order. */
   readonly did: string[] = [];
   lastSeq = 0;
@@ -43,6 +43,10 @@ class Script implements FeedSource, FeedReader {
     this.did.push(`failed: ${(error as Error).message}`);
   }
 
+  revoked(): void {
+    this.did.push('revoked');
+  }
+
   /** The next message is committed and broadcast. */
   commit(): void {
     this.lastSeq += 1;
@@ -51,6 +55,11 @@ class Script implements FeedSource, FeedReader {
 
   broadcast(seq: number): void {
     this.feed.deliver(new Broadcast('session:1', seq === 0 ? 'session' : 'message', '{}', seq));
+  }
+
+  /** An earlier message comes once more. */
+  repeat(): void {
+    if (this.lastSeq > 0) this.broadcast(Math.max(this.lastSeq - 1, 1));
   }
 
   drain(): void {
@@ -112,18 +121,20 @@ const events = {
   'the log fails': (script: Script) => script.reading?.reject(new Error('log')),
   end: (script: Script) => script.feed.end(),
   fail: (script: Script) => script.feed.fail(new Error('crash')),
+  revoke: (script: Script) => script.feed.revoke(),
 };
 type EventName = keyof typeof events;
 
 const nothing: string[] = [];
 const crashed = ['release', 'failed: crash'];
+const revoked = ['release', 'revoked'];
 const table: Record<StateName, Record<EventName, string[]>> = {
   waiting: {
     'start at the end': nothing,
     'start behind': nothing, // it waits for the reader
     'the next broadcast': nothing,
     'an old broadcast': nothing,
-    'an event without seq': nothing,
+    'an event without seq': nothing, // held until the start
     drained: nothing,
     'a page': nothing,
     'an empty page': nothing,
@@ -131,13 +142,14 @@ const table: Record<StateName, Record<EventName, string[]>> = {
     'the log fails': nothing,
     end: ['release'],
     fail: crashed,
+    revoke: revoked,
   },
   draining: {
     'start at the end': nothing,
     'start behind': nothing,
     'the next broadcast': nothing,
     'an old broadcast': nothing,
-    'an event without seq': nothing,
+    'an event without seq': ['deliver 0'],
     drained: ['read after 3'],
     'a page': nothing,
     'an empty page': nothing,
@@ -145,13 +157,14 @@ const table: Record<StateName, Record<EventName, string[]>> = {
     'the log fails': nothing,
     end: ['release'],
     fail: crashed,
+    revoke: revoked,
   },
   reading: {
     'start at the end': nothing,
     'start behind': nothing,
     'the next broadcast': nothing,
     'an old broadcast': nothing,
-    'an event without seq': nothing,
+    'an event without seq': ['deliver 0'],
     drained: nothing,
     'a page': ['push 4', 'push 5'],
     'an empty page': ['release', 'failed: the log has nothing after seq 3'],
@@ -159,6 +172,7 @@ const table: Record<StateName, Record<EventName, string[]>> = {
     'the log fails': ['release', 'failed: log'],
     end: ['release'],
     fail: crashed,
+    revoke: revoked,
   },
   live: {
     'start at the end': nothing,
@@ -173,6 +187,7 @@ const table: Record<StateName, Record<EventName, string[]>> = {
     'the log fails': nothing,
     end: ['release'],
     fail: crashed,
+    revoke: revoked,
   },
   ended: {
     'start at the end': nothing,
@@ -187,6 +202,7 @@ const table: Record<StateName, Record<EventName, string[]>> = {
     'the log fails': nothing,
     end: nothing,
     fail: nothing,
+    revoke: nothing,
   },
 };
 
@@ -242,6 +258,27 @@ test('it waits for the reader before every page', async () => {
   expect(script.did.at(-1)).toBe('deliver 7');
 });
 
+test('what came beside the log before the join was answered is shown after it, in order', async () => {
+  const shown: string[] = [];
+  const script = new Script();
+  script.deliver = (broadcast) => void shown.push(broadcast.event);
+  for (const event of ['read', 'session', 'read'])
+    script.feed.deliver(new Broadcast('session:1', event, '{}'));
+  expect(shown).toEqual([]);
+  script.feed.start(0);
+  expect(shown).toEqual(['read', 'session', 'read']);
+});
+
+test('what it held is not shown when it ends before its start', () => {
+  for (const end of [events.end, events.fail, events.revoke]) {
+    const script = new Script();
+    script.broadcast(0);
+    end(script);
+    script.feed.start(0);
+    expect(script.did).not.toContain('deliver 0');
+  }
+});
+
 type Step =
   | { readonly do: 'commit' | 'old' | 'seqless' | 'drain' | 'settle' }
   | { readonly do: 'answer'; readonly limit: number };
@@ -257,7 +294,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 async function perform(script: Script, steps: readonly Step[]): Promise<void> {
   for (const each of steps) {
     if (each.do === 'commit') script.commit();
-    else if (each.do === 'old') script.broadcast(Math.max(script.lastSeq - 1, 0));
+    else if (each.do === 'old') script.repeat();
     else if (each.do === 'seqless') script.broadcast(0);
     else if (each.do === 'drain') script.drain();
     else if (each.do === 'answer') script.answer(each.limit);
@@ -304,6 +341,8 @@ test('property: each seq after the cursor once and in order, whatever happens me
       await perform(script, late);
       await finish(script);
       expect(shownSeqs(script)).toEqual(range(cursor + 1, script.lastSeq));
+      const besideLog = [...waiting, ...running, ...late].filter((each) => each.do === 'seqless');
+      expect(script.did.filter((what) => what === 'deliver 0')).toHaveLength(besideLog.length);
     }),
     { numRuns: 300 },
   );

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StoredMessage } from '../../src/conversation/stored-message.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
+import { Cache } from '../../src/runtime/cache.ts';
+import type { HotTail } from '../../src/sessions/hot-tail.ts';
 import { SessionServer } from '../../src/sessions/session-server.ts';
 import type { Db } from '../../src/storage/database.ts';
 import { createFixture, draft, type Fixture } from '../conversation/fixtures.ts';
@@ -47,11 +49,15 @@ async function commit(count: number): Promise<StoredMessage[]> {
   return logOf(sessionId).slice(before);
 }
 
+/** Keeps nothing: every start loads the log. */
+const noTails = new Cache<SessionId, HotTail>({ maxBytes: 1, ttlMs: 1, sizeOf: () => 1 });
+
 /** A running server of the session; a crash ends it, as its supervisor would. */
 async function start(db: Db = fixture.db): Promise<SessionServer> {
   const server: SessionServer = new SessionServer(sessionId, {
     db,
     pubsub,
+    tails: noTails,
     crash: (error) => {
       crashes.push(error);
       server.crashed(error);
@@ -76,7 +82,7 @@ function faultyDb(): Db & { fault: () => void | Promise<void> } {
 describe('what was committed', () => {
   test('is shown once and in order', async () => {
     const server = await start();
-    server.attach(reader).start(0);
+    server.attach(reader, null).start(0);
     const messages = await commit(5);
     server.committed(messages.slice(0, 2));
     server.committed(messages.slice(2));
@@ -87,7 +93,7 @@ describe('what was committed', () => {
 
   test('with a hole before it is read from the log first', async () => {
     const server = await start();
-    server.attach(reader).start(0);
+    server.attach(reader, null).start(0);
     const messages = await commit(450);
     server.committed(messages.slice(449));
     await waitUntil(() => server.lastSeq === 450);
@@ -100,7 +106,12 @@ describe('what was committed', () => {
     const loading = Promise.withResolvers<void>();
     db.fault = () => loading.promise;
     const early = await commit(3);
-    const server: SessionServer = new SessionServer(sessionId, { db, pubsub, crash: () => {} });
+    const server: SessionServer = new SessionServer(sessionId, {
+      db,
+      pubsub,
+      tails: noTails,
+      crash: () => {},
+    });
     const started = server.start();
     const late = await commit(2);
     server.committed(early);
@@ -113,7 +124,7 @@ describe('what was committed', () => {
 
   test('reached: somebody knows of more than was shown', async () => {
     const server = await start();
-    server.attach(reader).start(0);
+    server.attach(reader, null).start(0);
     await commit(3);
     server.reached(2);
     await waitUntil(() => reader.seqs.length >= 2);
@@ -126,7 +137,7 @@ describe('what was committed', () => {
   test('property: batches late, lost, repeated or swapped: each seq once and in order', async () => {
     const server = await start();
     const readers = [reader, new RecordingReader()];
-    for (const each of readers) server.attach(each).start(0);
+    for (const each of readers) server.attach(each, null).start(0);
     await fc.assert(
       fc.asyncProperty(
         fc.infiniteStream(fc.nat()),
@@ -154,7 +165,7 @@ describe('what was committed', () => {
   test('more batches than the mailbox holds: what is refused is read from the log', async () => {
     const db = faultyDb();
     const server = await start(db);
-    server.attach(reader).start(0);
+    server.attach(reader, null).start(0);
     const messages = await commit(1_500);
     const held = Promise.withResolvers<void>();
     db.fault = () => held.promise;
@@ -202,7 +213,7 @@ describe('the end', () => {
   test('idle means: no readers', async () => {
     const server = await start();
     expect(server.isIdle).toBe(true);
-    const feeds = [server.attach(reader), server.attach(reader)];
+    const feeds = [server.attach(reader, null), server.attach(reader, null)];
     expect(server.isIdle).toBe(false);
     expect(pubsub.subscriberCount(`session:${sessionId}`)).toBe(2);
     for (const feed of feeds) feed.end();
@@ -215,7 +226,7 @@ describe('the end', () => {
     await commit(200);
     const server = await start(db);
     const readers = Array.from({ length: 3 }, () => new RecordingReader());
-    const [live, behind] = readers.map((each) => server.attach(each));
+    const [live, behind] = readers.map((each) => server.attach(each, null));
     live!.start(200);
     db.fault = () => {
       throw new Error('Postgres is gone');
@@ -233,7 +244,7 @@ describe('the end', () => {
   test('a log that ends before what is known is a crash, not silence', async () => {
     await commit(2);
     const server = await start();
-    server.attach(reader).start(2);
+    server.attach(reader, null).start(2);
     server.reached(9);
     await waitUntil(() => crashes.length === 1);
     expect(String(reader.failures[0])).toContain('the log ends at 2, before seq 9');
@@ -244,14 +255,14 @@ describe('the end', () => {
     async (end) => {
       const server = await start();
       server[end](new Error('over'));
-      expect(() => server.attach(reader)).toThrow('has ended');
+      expect(() => server.attach(reader, null)).toThrow('has ended');
       expect(pubsub.topicCount).toBe(0);
     },
   );
 
   test('after its stop nothing is shown', async () => {
     const server = await start();
-    server.attach(reader).start(0);
+    server.attach(reader, null).start(0);
     server.stop();
     server.committed(await commit(2));
     server.reached(2);

@@ -25,6 +25,9 @@ left join chat_messages reached
   on reached.session_id = $1 and reached.seq = target.new_seq and target.new_seq > target.old_seq
 where m.session_id = $1 and m.participant_id = $2
 returning
+  target.new_seq > target.old_seq as has_moved,
   m.last_read_seq,
+  m.last_read_message_id,
   m.last_read_at,
+  m.own_sent_through_read,
   (target.last_seq - m.last_read_seq) - (m.own_sent - m.own_sent_through_read) as unread_count

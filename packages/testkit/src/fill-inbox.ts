@@ -1,0 +1,49 @@
+import { Client } from 'pg';
+
+/**
+ * Gives a participant `count` direct sessions with another one, who has said one thing in each; the newest a second
+ * ago, each other a second before. Straight into the tables, for numbers that no test could write through the
+ * server. Returns the sessions' ids, the newest activity first.
+ */
+export async function fillInbox(
+  url: string,
+  { participantId, peerId, count }: { participantId: string; peerId: string; count: number },
+): Promise<string[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(
+      'insert into participants (id, kind) values ($1, $3), ($2, $3) on conflict do nothing',
+      [participantId, peerId, 'user'],
+    );
+    const { rows } = await client.query<{ ids: string[] }>(fillSql, [participantId, peerId, count]);
+    await client.query('analyze session_members, chat_sessions, chat_messages');
+    return rows[0]!.ids;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Ids are hex digits of a hash: any 26 of Crockford's, the first below 8, make a ULID. */
+const fillSql = `
+with session as (
+  select n, '0' || upper(substr(md5($1 || ' session ' || n), 1, 25)) as id,
+    '0' || upper(substr(md5($1 || ' message ' || n), 1, 25)) as message_id,
+    date_trunc('milliseconds', now()) - n * interval '1 second' as at
+  from generate_series(1, $3::int) n
+),
+message as (
+  insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, shard_key, inserted_at)
+  select id, 1, message_id, $2, 'text', jsonb_build_object('text', 'message ' || n), '{}', 0, at from session
+),
+chat as (
+  insert into chat_sessions (id, kind, initiator_id, peer_id, last_seq, last_message_id, last_message_at, inserted_at)
+  select id, 'human_dm', $2, $1, 1, message_id, at, at from session
+),
+member as (
+  insert into session_members (session_id, participant_id, role, own_sent, activity_at)
+  select id, $2, 'initiator', 1, at from session
+  union all
+  select id, $1, 'peer', 0, at from session
+)
+select array_agg(id order by n) as ids from session`;
