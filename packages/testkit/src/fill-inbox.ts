@@ -33,8 +33,8 @@ with session as (
   from generate_series(1, $3::int) n
 ),
 message as (
-  insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, shard_key, inserted_at)
-  select id, 1, message_id, $2, 'text', jsonb_build_object('text', 'message ' || n), '{}', 0, at from session
+  insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, inserted_at)
+  select id, 1, message_id, $2, 'text', json_build_object('text', 'message ' || n), '{}', 32, 0, at from session
 ),
 chat as (
   insert into chat_sessions (id, kind, initiator_id, peer_id, last_seq, last_message_id, last_message_at, inserted_at)
