@@ -140,8 +140,8 @@ export const variables = {
     'Most members of a group: each message is shown to all of them.',
   ),
   FLEETLM_SESSION_IDLE_MS: milliseconds(
-    60_000,
-    'A session without readers leaves memory after this; coming back costs one query.',
+    2_000,
+    'A session or an inbox that nobody follows leaves its actor after this; what it held goes to the cache, which has a bound.',
   ),
   FLEETLM_CACHE_BYTES: bytes(
     32 << 20,
