@@ -24,11 +24,11 @@ export async function fillInbox(
   }
 }
 
-/** Ids are hex digits of a hash: any 26 of Crockford's, the first below 8, make a ULID. */
+/** Ids are hex digits of a hash: any 26 of Crockford's, the first below 8, make a ULID; these are older than all others. */
 const fillSql = `
 with session as (
-  select n, '0' || upper(substr(md5($1 || ' session ' || n), 1, 25)) as id,
-    '0' || upper(substr(md5($1 || ' message ' || n), 1, 25)) as message_id,
+  select n, '00' || upper(substr(md5($1 || ' session ' || n), 1, 24)) as id,
+    '00' || upper(substr(md5($1 || ' message ' || n), 1, 24)) as message_id,
     date_trunc('milliseconds', now()) - n * interval '1 second' as at
   from generate_series(1, $3::int) n
 ),

@@ -1,6 +1,6 @@
-import type { SessionId } from '@fleetlm/protocol';
+import type { MessageId, SessionId } from '@fleetlm/protocol';
 import { LRUCache } from 'lru-cache';
-import { encodeTime } from 'ulid';
+import { decodeTime, encodeTime } from 'ulid';
 import { loadSql } from '../../lib/load-sql.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Db } from '../../storage/database.ts';
@@ -25,6 +25,7 @@ const staleStatement = {
   name: 'stale-activity',
   text: loadSql(new URL('./sql/stale-activity.sql', import.meta.url)),
 };
+const newestStatement = { name: 'newest-message', text: 'select max(id) as id from chat_messages' };
 const recentStatement = {
   name: 'recent-sessions',
   text: loadSql(new URL('./sql/recent-sessions.sql', import.meta.url)),
@@ -41,7 +42,8 @@ export class ActivityWriter {
   readonly #due = new Map<SessionId, { at: string; readonly dueMs: number }>();
   readonly #writtenMs = new LRUCache<SessionId, number>({ max: maxRemembered });
   #timer: NodeJS.Timeout | null = null;
-  #writing: Promise<void> = Promise.resolve();
+  /** What is being written or repaired; ticks that come meanwhile are left out. */
+  #working: Promise<void> | null = null;
 
   constructor(db: Db, log: Log) {
     this.#db = db;
@@ -51,7 +53,7 @@ export class ActivityWriter {
   /** Starts to write, and finds what an earlier process left undone. */
   start(): void {
     this.#timer = setInterval(() => this.#tick(), tickMs);
-    this.#writing = this.#guarded(() => this.#repair());
+    this.#work(() => this.#repair());
   }
 
   committed(messages: readonly StoredMessage[]): void {
@@ -62,7 +64,7 @@ export class ActivityWriter {
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
-    await this.#writing;
+    await this.#working;
     await this.#guarded(() => this.#write([...this.#due.keys()]));
   }
 
@@ -77,10 +79,16 @@ export class ActivityWriter {
   }
 
   #tick(): void {
+    if (this.#working) return;
     const nowMs = performance.now();
     const sessions = [...this.#due].filter(([, { dueMs }]) => dueMs <= nowMs).map(([sessionId]) => sessionId);
-    if (sessions.length > 0)
-      this.#writing = this.#writing.then(() => this.#guarded(() => this.#write(sessions)));
+    if (sessions.length > 0) this.#work(() => this.#write(sessions));
+  }
+
+  #work(work: () => Promise<void>): void {
+    this.#working = this.#guarded(work).finally(() => {
+      this.#working = null;
+    });
   }
 
   async #write(sessions: readonly SessionId[]): Promise<void> {
@@ -101,12 +109,18 @@ export class ActivityWriter {
     for (const [sessionId, at] of written) {
       if (skipped.has(sessionId)) continue;
       this.#writtenMs.set(sessionId, performance.now());
-      if (this.#due.get(sessionId)?.at === at) this.#due.delete(sessionId);
+      const newer = this.#due.get(sessionId)?.at;
+      this.#due.delete(sessionId);
+      // What came while it was written waits for its minute.
+      if (newer !== undefined && newer !== at) this.#note(sessionId, newer);
     }
   }
 
+  /** The process before may have ended long ago: its last minutes are those before the newest message. */
   async #repair(): Promise<void> {
-    const since = `${encodeTime(Date.now() - repairWindowMs, 10)}${'0'.repeat(16)}`;
+    const [newest] = await this.#db.query<{ id: MessageId | null }>(newestStatement, []);
+    const endMs = newest?.id ? Math.min(decodeTime(newest.id), Date.now()) : Date.now();
+    const since = `${encodeTime(Math.max(endMs - repairWindowMs, 0), 10)}${'0'.repeat(16)}`;
     const rows = await this.#db.query<{ session_id: SessionId; at: string }>(recentStatement, [since]);
     for (const row of rows) if (!this.#due.has(row.session_id)) this.#note(row.session_id, row.at);
   }
