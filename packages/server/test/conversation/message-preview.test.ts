@@ -21,7 +21,7 @@ afterAll(async () => {
 /** What Postgres makes of these contents. */
 async function previewsInSql(contents: readonly string[]): Promise<(string | null)[]> {
   const { rows } = await client.query<{ preview: string | null }>(
-    `select message_preview(content::jsonb) as preview
+    `select message_preview(content::json) as preview
      from unnest($1::text[]) with ordinality as c (content, position) order by position`,
     [contents],
   );
