@@ -9,19 +9,31 @@ import { createLogger } from './observability/logger.ts';
 /** Exit codes of sysexits.h: wrong usage, wrong configuration. */
 const exitCodes = { usage: 64, config: 78 };
 
+/** What a command has of its process. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  exitCode?: NodeJS.Process['exitCode'];
+}
+
+interface Output {
+  write(text: string): unknown;
+}
+
 /** The `fleetlm` command. Sets the exit code; the process ends when nothing is left to do. */
-export async function main(args: readonly string[]): Promise<void> {
+export async function main(args: readonly string[], terminal: Terminal = process): Promise<void> {
   const parsed = parse(args);
   if (parsed === null) {
-    printError(`what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
-    process.exitCode = exitCodes.usage;
+    printError(terminal, `what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
+    terminal.exitCode = exitCodes.usage;
     return;
   }
   if (parsed.print !== undefined) {
-    process.stdout.write(parsed.print);
+    terminal.stdout.write(parsed.print);
     return;
   }
-  await run(parsed);
+  await run(parsed, terminal);
 }
 
 interface Parsed {
@@ -56,18 +68,22 @@ function toCommand(words: readonly string[]): Parsed['command'] | null {
   return databaseCommands.find((command) => command === words[1]) ?? null;
 }
 
-async function run({ command, yes }: Parsed): Promise<void> {
+async function run({ command, yes }: Parsed, terminal: Terminal): Promise<void> {
   try {
-    const config = parseConfig(process.env);
+    const config = parseConfig(terminal.env);
     if (command === 'start') await runServer(config, createLogger(config.log));
-    else await runDatabase(command, config, yes);
+    else await runDatabase(command, config, { yes, terminal });
   } catch (error) {
-    printError(describe(error));
-    process.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
+    printError(terminal, describe(error));
+    terminal.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
   }
 }
 
-async function runDatabase(command: DatabaseCommand, config: Config, yes: boolean): Promise<void> {
+async function runDatabase(
+  command: DatabaseCommand,
+  config: Config,
+  { yes, terminal }: { yes: boolean; terminal: Terminal },
+): Promise<void> {
   if (command === 'reset' && !yes) {
     const where = config.database.url === null ? config.database.dataDir : 'the database of DATABASE_URL';
     throw new Error(
@@ -75,11 +91,11 @@ async function runDatabase(command: DatabaseCommand, config: Config, yes: boolea
     );
   }
   const log = createLogger({ level: 'warn' });
-  await runDatabaseCommand(command, config, { log, say: (line) => process.stdout.write(`${line}\n`) });
+  await runDatabaseCommand(command, config, { log, say: (line) => terminal.stdout.write(`${line}\n`) });
 }
 
-function printError(text: string): void {
-  process.stderr.write(`fleetlm: ${text}\n`);
+function printError({ stderr }: Terminal, text: string): void {
+  stderr.write(`fleetlm: ${text}\n`);
 }
 
 /** Messages are written for people; the stack helps only when there is no message. */
