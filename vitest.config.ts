@@ -12,7 +12,6 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--conditions=source'],
-    reporters: ['default', ['json', { outputFile: '.test-results/last.json' }]],
     testTimeout: 20_000,
     hookTimeout: 30_000,
   },

@@ -9,41 +9,58 @@ import { createLogger } from './observability/logger.ts';
 /** Exit codes of sysexits.h: wrong usage, wrong configuration. */
 const exitCodes = { usage: 64, config: 78 };
 
+/** What a command has of its process. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  exitCode?: NodeJS.Process['exitCode'];
+}
+
+interface Output {
+  write(text: string): unknown;
+}
+
 /** The `fleetlm` command. Sets the exit code; the process ends when nothing is left to do. */
-export async function main(args: readonly string[]): Promise<void> {
+export async function main(args: readonly string[], terminal: Terminal = process): Promise<void> {
   const command = readCommandLine(args);
   if (command === null) {
-    printError(`what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
-    process.exitCode = exitCodes.usage;
+    printError(terminal, `what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
+    terminal.exitCode = exitCodes.usage;
     return;
   }
   try {
-    await run(command);
+    await run(command, terminal);
   } catch (error) {
-    printError(describe(error));
-    process.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
+    printError(terminal, describe(error));
+    terminal.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
   }
 }
 
-async function run(command: Command): Promise<void> {
+async function run(command: Command, terminal: Terminal): Promise<void> {
   if (command.kind === 'print') {
-    print(command.text);
+    terminal.stdout.write(command.text);
     return;
   }
-  const config = parseConfig(process.env);
+  const config = parseConfig(terminal.env);
   switch (command.kind) {
     case 'start':
       return runServer(config, createLogger(config.log));
     case 'db':
-      return runDatabase(command.command, config, command.yes);
+      return runDatabase(command, config, terminal);
     case 'token':
-      return print(`${await runTokenCommand(command.options, config.auth)}\n`);
+      terminal.stdout.write(`${await runTokenCommand(command.options, config.auth)}\n`);
+      return;
     default:
       return unreachable(command);
   }
 }
 
-async function runDatabase(command: DatabaseCommand, config: Config, yes: boolean): Promise<void> {
+async function runDatabase(
+  { command, yes }: { command: DatabaseCommand; yes: boolean },
+  config: Config,
+  terminal: Terminal,
+): Promise<void> {
   if (command === 'reset' && !yes) {
     const where = config.database.url === null ? config.database.dataDir : 'the database of DATABASE_URL';
     throw new Error(
@@ -51,15 +68,11 @@ async function runDatabase(command: DatabaseCommand, config: Config, yes: boolea
     );
   }
   const log = createLogger({ level: 'warn' });
-  await runDatabaseCommand(command, config, { log, say: (line) => print(`${line}\n`) });
+  await runDatabaseCommand(command, config, { log, say: (line) => terminal.stdout.write(`${line}\n`) });
 }
 
-function print(text: string): void {
-  process.stdout.write(text);
-}
-
-function printError(text: string): void {
-  process.stderr.write(`fleetlm: ${text}\n`);
+function printError(terminal: Terminal, text: string): void {
+  terminal.stderr.write(`fleetlm: ${text}\n`);
 }
 
 /** Messages are written for people; the stack helps only when there is no message. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
+import { requireFreePort } from './http/require-free-port.ts';
 import type { Log } from './lib/log.ts';
 import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
@@ -107,6 +108,7 @@ export class Server implements AsyncDisposable {
     const { database, listen } = this.#config;
     const log = this.#log;
     const { signal } = this.#startAbort;
+    await requireFreePort(listen);
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
     await prepareTables(storage.target, database, log);

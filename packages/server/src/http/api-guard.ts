@@ -3,6 +3,8 @@ import { type WireError, wireError } from '@fleetlm/protocol';
 import type { Credentials } from '../auth/authenticator.ts';
 import { isAllowedOrigin, isLoopbackHost } from '../auth/request-guard.ts';
 import type { Config } from '../config/config.ts';
+import { decodeHeaderText } from '../lib/header-text.ts';
+import { fail, ok, type Result } from '../lib/result.ts';
 
 const foreignHost =
   'The Host header names no loopback address. Without authentication a web page whose name was rebound to ' +
@@ -10,6 +12,9 @@ const foreignHost =
   'FLEETLM_INSECURE_ALLOW_NO_AUTH=1';
 const foreignOrigin =
   'Web pages of this Origin may not call the API: name it in FLEETLM_ALLOWED_ORIGINS if they should';
+const notUtf8 =
+  'x-participant-id must be UTF-8. JavaScript’s fetch sends latin1: give it the id as ' +
+  'String.fromCharCode(...new TextEncoder().encode(id))';
 
 /** Why a request with this Host and Origin may not call the API, whoever it is; or null. */
 export function findForeign(headers: IncomingHttpHeaders, auth: Config['auth']): WireError | null {
@@ -20,11 +25,11 @@ export function findForeign(headers: IncomingHttpHeaders, auth: Config['auth']):
 }
 
 /** What a request says about who is calling. */
-export function readCredentials(headers: IncomingHttpHeaders): Credentials {
-  const named = headers['x-participant-id'];
-  return {
-    // An empty one is not nobody: without authentication, nobody is the service.
-    participantId: (Array.isArray(named) ? named[0] : named) ?? null,
-    token: headers.authorization?.match(/^bearer +(\S+)$/i)?.[1] ?? null,
-  };
+export function readCredentials(headers: IncomingHttpHeaders): Result<Credentials> {
+  const header = headers['x-participant-id'];
+  const named = Array.isArray(header) ? header[0] : header;
+  // An empty one is not nobody: without authentication, nobody is the service.
+  const participantId = named === undefined ? null : decodeHeaderText(named);
+  if (named !== undefined && participantId === null) return fail(wireError('unauthorized', notUtf8));
+  return ok({ participantId, token: headers.authorization?.match(/^bearer +(\S+)$/i)?.[1] ?? null });
 }

@@ -147,7 +147,9 @@ export class HttpServer implements AsyncDisposable {
     allowOrigin(request, reply);
     if (isPreflight(request)) return answerPreflight(reply);
     if (this.#isDraining) return sendProblem(reply, wireError('draining'));
-    const admitted = await authenticator.authenticate(readCredentials(request.headers));
+    const credentials = readCredentials(request.headers);
+    if (!credentials.ok) return sendProblem(reply, credentials.error);
+    const admitted = await authenticator.authenticate(credentials.value);
     if (!admitted.ok) return sendProblem(reply, admitted.error);
     request.setDecorator<Principal>('principal', admitted.value);
     return undefined;

@@ -3,6 +3,7 @@ import { type Serializer, serializerV1, serializerV2 } from '@fleetlm/protocol';
 import type { Credentials } from '../auth/authenticator.ts';
 import { isAllowedOrigin, isLoopbackHost } from '../auth/request-guard.ts';
 import type { Config } from '../config/config.ts';
+import { decodeHeaderText } from '../lib/header-text.ts';
 
 /** Where the official client connects to for the endpoint `/socket`. */
 export const socketPath = '/socket/websocket';
@@ -25,9 +26,12 @@ export function readHandshake(request: IncomingMessage, auth: Config['auth']): H
   if (!isAllowedOrigin(headers.origin, headers.host, auth.allowedOrigins)) return refuse(403);
   const isAnyHost = auth.mode !== 'none' || auth.insecureAllowNoAuth;
   if (!isAnyHost && !isLoopbackHost(headers.host)) return refuse(403);
+  const named = oneHeader(headers['x-participant-id']);
+  const namedText = named === null ? null : decodeHeaderText(named);
+  if (named !== null && namedText === null) return refuse(403);
   const credentials = {
     // An empty one is not nobody: without authentication, nobody is the service.
-    participantId: parameters.get('participant_id') ?? oneHeader(headers['x-participant-id']),
+    participantId: parameters.get('participant_id') ?? namedText,
     token: protocols.token ?? readBearer(headers.authorization) ?? parameters.get('token'),
   };
   return { ok: true, serializer, credentials };

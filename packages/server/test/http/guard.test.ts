@@ -55,6 +55,27 @@ describe('identity', () => {
     expectProblem(await fixture.get('/api/participants', 'user:off'), 'participant_disabled');
   });
 
+  test('x-participant-id is UTF-8: an id in any script acts as itself', async () => {
+    await using fixture = await startHttpFixture();
+    const id = 'user:josé 🌍';
+    await fixture.addParticipants('user:bob', encodeURIComponent(id));
+    const sessionId = await fixture.addSession('user:bob', id);
+    const body = { content: { text: 'ñ' } };
+    const { status } = await fixture.post(`/api/sessions/${sessionId}/messages`, body, id);
+    expect(status).toBe(200);
+    const { body: page } = await fixture.get(`/api/sessions/${sessionId}/messages`, id);
+    expect(page.messages[0].sender_id).toBe(id);
+  });
+
+  test('x-participant-id that is no UTF-8 is nobody, and is told what to do', async () => {
+    await using fixture = await startHttpFixture();
+    // As fetch writes it: latin1.
+    const headers = { 'x-participant-id': 'user:josé' };
+    const answer = await fixture.call('GET', '/api/participants', { headers });
+    expectProblem(answer, 'unauthorized');
+    expect(answer.body.detail).toContain('must be UTF-8');
+  });
+
   test.each([{}, { code: 'ECONNRESET' }, { code: '57P01', severity: 'FATAL' }])(
     'what fails here with %j is 500, logged once, with nothing of it in the reply',
     async (fields) => {

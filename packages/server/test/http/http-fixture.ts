@@ -139,7 +139,8 @@ export class HttpFixture implements AsyncDisposable {
       method,
       headers: {
         ...(rawBody !== undefined && { 'content-type': 'application/json' }),
-        ...(as !== undefined && { 'x-participant-id': as }),
+        // fetch writes a header as latin1; the server reads UTF-8.
+        ...(as !== undefined && { 'x-participant-id': Buffer.from(as).toString('latin1') }),
         ...headers,
       },
       ...(rawBody !== undefined && { body: rawBody as NonNullable<RequestInit['body']> }),

@@ -73,6 +73,17 @@ describe('identity', () => {
     expect(fixture.credentials).toEqual({ participantId: 'user:p', token: 't2' });
   });
 
+  test('a participant in a header is UTF-8, as in the parameter; anything else is refused', async () => {
+    const fixture = await startSocketFixture();
+    const id = 'user:josé 🌍';
+    await fixture.connect({ headers: { 'x-participant-id': Buffer.from(id).toString('latin1') } });
+    expect(fixture.credentials?.participantId).toBe(id);
+    await RawSocket.open(`${fixture.url}?participant_id=${encodeURIComponent(id)}`);
+    expect(fixture.credentials?.participantId).toBe(id);
+    const refused = await refusal(fixture, { headers: { 'x-participant-id': 'user:josé' } });
+    expect(refused).toMatchObject({ status: 403, body: '' });
+  });
+
   test('an empty participant_id is not nobody', async () => {
     const fixture = await startSocketFixture();
     expect((await refusal(fixture, {}, `${fixture.url}?participant_id=`)).status).toBe(403);

@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -78,6 +87,27 @@ describe.skipIf(!isRoot)('as root', () => {
     await expect(startChild(dataDir, ordinary)).rejects.toThrow(
       `chown -R 54321 '${join(dataDir, 'postgres')}'`,
     );
+  });
+
+  it('tells an ordinary user whose data directory or lock it is, and locks nothing', async () => {
+    const dataDir = temporaryDirectory();
+    const lockFile = join(dataDir, 'fleetlm.lock');
+    writeFileSync(lockFile, '');
+    const { uid, gid } = accountOf('nobody');
+    for (const [foreign, own] of [
+      [dataDir, lockFile],
+      [lockFile, dataDir],
+    ] as const) {
+      chownSync(foreign, 0, 0);
+      chownSync(own, uid, gid);
+      await expect(startChild(dataDir, { uid, gid })).rejects.toThrow(
+        `${foreign} belongs to root, and this FleetLM runs as user id ${uid}. Start it as that user, name another ` +
+          `directory by FLEETLM_DATA_DIR, or, as root, run: chown -R ${uid} '${dataDir}'`,
+      );
+    }
+    chownSync(lockFile, uid, gid);
+    chmodSync(lockFile, 0o444);
+    await expect(startChild(dataDir, { uid, gid })).rejects.toThrow(`run chmod u+w '${lockFile}'`);
   });
 
   it('says how to mend a cluster that somebody gave to root', async () => {

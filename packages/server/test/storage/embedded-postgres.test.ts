@@ -119,10 +119,13 @@ describe('a data directory that it cannot use', () => {
     expect(readdirSync(join(dataDir, 'postgres'))).toEqual(['thesis.txt']);
   });
 
-  it('that is a file', async () => {
+  it('that is a file, or lies below one', async () => {
     const path = join(temporaryDirectory(), 'file');
     writeFileSync(path, '');
-    await expect(start(path)).rejects.toThrow(EmbeddedPostgresError);
+    await expect(start(path)).rejects.toThrow(
+      `The data directory ${path} is not a directory: name one by FLEETLM_DATA_DIR.`,
+    );
+    await expect(start(join(path, 'data'))).rejects.toThrow('lies below something that is not a directory');
   });
 });
 

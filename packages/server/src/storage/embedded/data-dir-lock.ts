@@ -1,8 +1,9 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
+import { ifMissing } from './missing-file.ts';
 
 /** SQLITE_BUSY: somebody else holds the lock. */
 const busy = 5;
@@ -20,7 +21,9 @@ const busy = 5;
  */
 export async function lockDataDir(dataDir: string): Promise<AsyncDisposable> {
   const pidFile = join(dataDir, 'fleetlm.pid');
-  const database = tryLock(dataDir, join(dataDir, 'fleetlm.lock'));
+  const lockFile = join(dataDir, 'fleetlm.lock');
+  for (const path of [dataDir, lockFile]) await requireWritable(path, dataDir);
+  const database = tryLock(dataDir, lockFile);
   if (database === undefined) {
     throw new EmbeddedPostgresError(
       `The data directory ${dataDir} is in use by another FleetLM (${await describeHolder(pidFile)}). ` +
@@ -34,6 +37,33 @@ export async function lockDataDir(dataDir: string): Promise<AsyncDisposable> {
       database.close();
     },
   };
+}
+
+/**
+ * SQLite opens a file that it may not write to for reading, and then its BEGIN EXCLUSIVE locks nothing; of a
+ * directory it says only that it cannot open a file. Often one start as root is why.
+ */
+async function requireWritable(path: string, dataDir: string): Promise<void> {
+  const owner = (await stat(path).catch(ifMissing(undefined)))?.uid;
+  const uid = process.geteuid?.();
+  if (owner === undefined || uid === undefined || (await isWritable(path))) return;
+  throw new EmbeddedPostgresError(
+    owner === uid
+      ? `FleetLM may not write to its own ${path}: run chmod u+w '${path}', or name another directory by FLEETLM_DATA_DIR.`
+      : `${path} belongs to ${nameOf(owner)}, and this FleetLM runs as ${nameOf(uid)}. Start it as that user, name ` +
+          `another directory by FLEETLM_DATA_DIR, or, as root, run: chown -R ${uid} '${dataDir}'`,
+  );
+}
+
+function isWritable(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function nameOf(uid: number): string {
+  return uid === 0 ? 'root' : `user id ${uid}`;
 }
 
 function tryLock(dataDir: string, path: string): DatabaseSync | undefined {

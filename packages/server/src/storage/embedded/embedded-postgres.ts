@@ -90,8 +90,18 @@ async function makeDataDir(dataDir: string): Promise<void> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    const hint = 'Choose a data directory that FleetLM may write to.';
-    throw new EmbeddedPostgresError(`Cannot make the data directory: ${String(cause)}. ${hint}`, { cause });
+    throw new EmbeddedPostgresError(adviseOnDataDir(dataDir, cause as NodeJS.ErrnoException), { cause });
+  }
+}
+
+function adviseOnDataDir(dataDir: string, error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EEXIST':
+      return `The data directory ${dataDir} is not a directory: name one by FLEETLM_DATA_DIR.`;
+    case 'ENOTDIR':
+      return `The data directory ${dataDir} lies below something that is not a directory: correct FLEETLM_DATA_DIR.`;
+    default:
+      return `Cannot make the data directory: ${String(error)}. Name one that FleetLM may write to by FLEETLM_DATA_DIR.`;
   }
 }
 
