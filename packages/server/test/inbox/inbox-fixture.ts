@@ -15,11 +15,14 @@ export interface WatchedServer {
   readonly statements: string[];
   /** Statements of these names fail as long as they stand here. */
   readonly broken: Set<string>;
+  /** Results of statements of these names are held back until the promise resolves. */
+  readonly held: Map<string, Promise<void>>;
 }
 
 export async function startWatchedServer(options: TestServerOptions = {}): Promise<WatchedServer> {
   const statements: string[] = [];
   const broken = new Set<string>();
+  const held = new Map<string, Promise<void>>();
   const server = await startTestServer({
     ...options,
     overrides: {
@@ -28,12 +31,14 @@ export async function startWatchedServer(options: TestServerOptions = {}): Promi
         query: async (statement, values) => {
           statements.push(statement.name);
           if (broken.has(statement.name)) throw new Error(`${statement.name} is broken by the test`);
-          return db.query(statement, values);
+          const rows = await db.query(statement, values);
+          await held.get(statement.name);
+          return rows as never;
         },
       }),
     },
   });
-  return { server, statements, broken };
+  return { server, statements, broken, held };
 }
 
 /** What REST shows of an inbox: all pages, by session id. */

@@ -273,6 +273,21 @@ test('whoever joins, leaves and rejoins while others write misses nothing', { ti
   for (const inbox of inboxes) await expectSame(inbox, watched.server, bob);
 });
 
+test('what happens while an inbox is loaded is in it, though its page was read before', async () => {
+  const sessionId = await addGroup(watched.server, ann, bob);
+  const anns = await follow(ann);
+  const loading = Promise.withResolvers<void>();
+  watched.held.set('inbox-page', loading.promise);
+  const joining = follow();
+  await waitUntil(() => watched.statements.filter((name) => name === 'inbox-page').length === 2);
+  await say(sessionId, ann);
+  await waitUntil(() => anns.get(sessionId)?.last_seq === 1, { what: 'the flush that tells of it' });
+  loading.resolve();
+  const bobs = await joining;
+  await waitUntil(() => bobs.get(sessionId)?.unread_count === 1);
+  await expectSame(bobs, watched.server, bob);
+});
+
 test('when all have left nothing of it is left', async () => {
   await addGroup(watched.server, ann, bob);
   for (const participant of [ann, bob]) {
