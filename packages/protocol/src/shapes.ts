@@ -36,8 +36,9 @@ export const seqSchema = z.custom<Seq>(
   (value) => Number.isSafeInteger(value) && (value as number) >= 1,
   'must be a positive integer',
 );
+const countSchema = z.int('must be an integer').min(0, 'must not be negative');
 /** A seq that a reader has reached; 0 is before the first message. */
-export const cursorSchema = z.int('must be an integer').min(0, 'must not be negative');
+export const cursorSchema = countSchema;
 export const clientIdSchema = z.custom<string>(isIdText, idHint);
 
 /** An object that can be stored: see `findJsonProblem`. */
@@ -134,7 +135,7 @@ export const inboxConversationSchema = z.object({
   initiator_last_read_at: timestampSchema.nullable(),
   peer_last_read_id: messageIdSchema.nullable(),
   peer_last_read_at: timestampSchema.nullable(),
-  unread_count: cursorSchema,
+  unread_count: countSchema,
 });
 export type InboxConversation = z.infer<typeof inboxConversationSchema>;
 

@@ -17,7 +17,7 @@ const freshMs = 5 * 60_000;
 /** Older keys are not used: by then, tokens that were issued before the issuer fell silent are over too. */
 const maxAgeMs = 60 * 60_000;
 
-/** Between fetches while there are keys: tokens with unknown key ids can be made by anybody, in any number (S5). */
+/** Between fetches while there are keys: tokens with unknown key ids can be made by anybody, in any number. */
 const cooldownMs = 60_000;
 
 /** Between fetches while there are no keys and nobody can connect: soon, but not once per client that tries. */

@@ -13,7 +13,7 @@ export interface JwtAuthenticatorOptions {
   readonly log: Log;
 }
 
-/** The same for every fault of a token: what exactly is wrong helps only whoever forges one (S36). */
+/** The same for every fault of a token: what exactly is wrong helps only whoever forges one. */
 const unauthorized = fail(wireError('unauthorized'));
 
 const keysUnavailable = fail(

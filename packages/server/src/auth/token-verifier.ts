@@ -13,13 +13,13 @@ type Verified =
 
 export type TokenVerifier = (token: string) => Promise<Verified>;
 
-/** By kind of key, never by what a token says: a public RSA key is no HMAC secret (S4). */
+/** By kind of key, never by what a token says: a public RSA key is no HMAC secret. */
 const algorithms: Readonly<Record<JwtSettings['key']['kind'], readonly string[]>> = {
   secret: ['HS256'],
   jwks: ['RS256', 'ES256', 'EdDSA'],
 };
 
-/** Issuers have no longer ones; a long one is an attempt on whatever looks keys up by them (S4). */
+/** Issuers have no longer ones; a long one is an attempt on whatever looks keys up by them. */
 const maxKidLength = 128;
 
 /** Checks tokens with the keys that `findKey` knows. Rejects only when there are no keys to check with. */

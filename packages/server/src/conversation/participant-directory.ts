@@ -25,14 +25,15 @@ export class ParticipantDirectory {
   readonly #cache: LRUCache<ParticipantId, Entry>;
   #onDisabled: OnDisabled = () => {};
 
-  constructor(db: Kysely<Database>) {
+  constructor(db: Kysely<Database>, clock: { now(): number } = performance) {
     this.#db = db;
     this.#cache = new LRUCache<ParticipantId, Entry>({
       max: maxEntries,
       ttl: maxAgeMs,
-      // What is known serves while it is looked up anew: nobody waits for a database that does not answer.
-      allowStale: true,
+      perf: clock,
+      // What is too old still serves `peek`, and whoever asks while the database does not answer.
       noDeleteOnStaleGet: true,
+      allowStaleOnFetchRejection: true,
       // Whoever is asking when a participant is forgotten gets an answer; it is not kept.
       ignoreFetchAbort: true,
       fetchMethod: async (id: ParticipantId) => ({ identity: (await findParticipant(db, id)) ?? null }),
@@ -48,10 +49,12 @@ export class ParticipantDirectory {
     return (await this.find(id))?.status === 'disabled';
   }
 
-  /** As `find`, without waiting: undefined when it is not known here. */
+  /**
+   * As `find`, without waiting: undefined when it is not known here. What is too old serves once more while it is
+   * looked up anew, so that a send never waits for the database before its place in line.
+   */
   peek(id: ParticipantId): Identity | null | undefined {
-    const entry = this.#cache.get(id);
-    // Looked up anew meanwhile; a failure leaves what is known.
+    const entry = this.#cache.get(id, { allowStale: true });
     if (entry && this.#cache.getRemainingTTL(id) <= 0) this.#cache.fetch(id).catch(() => {});
     return entry?.identity;
   }

@@ -23,7 +23,7 @@ export function mayManage(principal: Principal, session: Session): boolean {
 
 /**
  * Why the principal may not begin to follow anything, or null: a socket can be older than the moment in which
- * its participant was disabled elsewhere. Each join asks (S8); REST calls and handshakes are authenticated anew.
+ * its participant was disabled elsewhere. Each join asks; REST calls and handshakes are authenticated anew.
  */
 export async function findBarred(
   directory: ParticipantDirectory,

@@ -9,7 +9,7 @@ import type { InboxSupervisor } from '../inbox/inbox-supervisor.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
 import { actsAs, findBarred } from './access.ts';
-import { invalidCursor, type Page, readCursor, toPage } from './page.ts';
+import { decodePageCursor, invalidCursor, type Page, toPage } from './page.ts';
 
 /** As times are read from Postgres. */
 const isoTime = /^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -40,7 +40,7 @@ export class InboxCalls {
   ): Promise<Result<Page<ReturnType<typeof toConversation>>>> {
     if (participantId === null || !actsAs(principal, participantId))
       return fail(wireError('participant_not_found'));
-    const position = readCursor(cursor);
+    const position = decodePageCursor(cursor);
     if (!position.ok) return position;
     const after = position.value === undefined ? undefined : decodePosition(position.value);
     if (after === null) return fail(invalidCursor());

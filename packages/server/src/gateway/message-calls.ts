@@ -39,7 +39,7 @@ export interface MessageCallsOptions {
 }
 
 export interface HistoryQuery extends HistoryRange {
-  /** Instead of `afterSeq`, as the original server had it. */
+  /** Instead of `afterSeq`, for clients that remember ids. */
   readonly afterId?: MessageId | undefined;
 }
 

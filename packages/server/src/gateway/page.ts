@@ -9,10 +9,10 @@ export interface Page<Item> {
 }
 
 /** A page ends when it holds this much JSON: 200 items with usual metadata fit, 200 with 32 KiB each do not. */
-const maxPageSize = 1 << 20;
+const maxPageChars = 1 << 20;
 
 /**
- * A page of at most `limit` items and 1 MiB, but one item at least, made from up to one item more: that one
+ * A page of at most `limit` items and 1 Mi characters, but one item at least, made from up to one item more: that one
  * tells that another page follows.
  */
 export function toPage<Item>(
@@ -29,13 +29,13 @@ function takeFitting<Item>(items: readonly Item[]): readonly Item[] {
   let size = 0;
   const tooMuch = items.findIndex((item) => {
     size += JSON.stringify(item).length;
-    return size > maxPageSize;
+    return size > maxPageChars;
   });
   return tooMuch === -1 ? items : items.slice(0, Math.max(tooMuch, 1));
 }
 
 /** The id in a cursor, which is opaque to clients; undefined without one. */
-export function readCursor(cursor: string | undefined): Result<string | undefined> {
+export function decodePageCursor(cursor: string | undefined): Result<string | undefined> {
   if (cursor === undefined) return ok(undefined);
   const id = Buffer.from(cursor, 'base64url').toString('utf8');
   const isOurs = id !== '' && !id.includes('\0') && Buffer.from(id).toString('base64url') === cursor;

@@ -11,7 +11,7 @@ import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
 import { actsAs } from './access.ts';
 import { checkMetadata } from './metadata-limit.ts';
-import { type Page, readCursor, toPage } from './page.ts';
+import { decodePageCursor, type Page, toPage } from './page.ts';
 
 export interface ParticipantQuery {
   readonly kind?: ParticipantKind | undefined;
@@ -58,7 +58,7 @@ export class ParticipantCalls {
 
   /** All participants for the service; a participant finds itself. */
   async list(principal: Principal, query: ParticipantQuery): Promise<Result<Page<Participant>>> {
-    const after = readCursor(query.cursor);
+    const after = decodePageCursor(query.cursor);
     if (!after.ok) return after;
     const only = principal.kind === 'participant' ? principal.participantId : undefined;
     const { kind, status, limit } = query;

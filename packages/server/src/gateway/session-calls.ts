@@ -25,7 +25,7 @@ import type { Db } from '../storage/database.ts';
 import { actsAs, mayManage, seeSession } from './access.ts';
 import { invalidField } from './invalid-field.ts';
 import { checkMetadata } from './metadata-limit.ts';
-import { type Page, readCursor, toPage } from './page.ts';
+import { decodePageCursor, type Page, toPage } from './page.ts';
 import type { SessionChanges } from './session-changes.ts';
 
 /** A direct session is between two; a group has an initiator and any others. */
@@ -88,7 +88,7 @@ export class SessionCalls {
 
   /** Sessions, newest first. A participant sees its own. */
   async list(principal: Principal, query: SessionQuery): Promise<Result<Page<Session>>> {
-    const before = readCursor(query.cursor);
+    const before = decodePageCursor(query.cursor);
     if (!before.ok) return before;
     const self = principal.kind === 'participant' ? principal.participantId : query.participantId;
     if (query.participantId !== undefined && query.participantId !== self) {

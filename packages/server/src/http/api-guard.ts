@@ -28,7 +28,7 @@ export function findForeign(headers: IncomingHttpHeaders, auth: Config['auth']):
 export function readCredentials(headers: IncomingHttpHeaders): Result<Credentials> {
   const header = headers['x-participant-id'];
   const named = Array.isArray(header) ? header[0] : header;
-  // An empty one is not nobody: without authentication, nobody is the service.
+  // An empty id stays an empty id, which is refused: only a caller that gives none is the service.
   const participantId = named === undefined ? null : decodeHeaderText(named);
   if (named !== undefined && participantId === null) return fail(wireError('unauthorized', notUtf8));
   return ok({ participantId, token: headers.authorization?.match(/^bearer +(\S+)$/i)?.[1] ?? null });

@@ -8,7 +8,7 @@ const preflightMaxAgeSeconds = 7_200;
 
 /**
  * Lets a page of an origin that has passed the guard read replies. Never with credentials: cookies authenticate
- * nothing here (S33).
+ * nothing here.
  */
 export function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
   const { origin } = request.headers;

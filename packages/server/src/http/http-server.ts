@@ -8,6 +8,7 @@ import type { Principal } from '../auth/principal.ts';
 import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
 import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
@@ -81,7 +82,7 @@ export class HttpServer implements AsyncDisposable {
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
     this.server.closeIdleConnections();
-    await Promise.race([this.#open.settled(), aborted(signal)]);
+    await Promise.race([this.#open.settled(), untilAborted(signal)]);
     this.server.closeIdleConnections();
   }
 
@@ -215,17 +216,10 @@ function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyRepl
   return sendProblem(reply, wireError('not_found', `There is no ${request.method} of this path`));
 }
 
-/** S33: replies hold private data, and are JSON for programs, never something for a page to embed. */
+/** Replies hold private data, and are JSON for programs, never something for a page to embed. */
 function setCommonHeaders(response: ServerResponse, requestId: string): void {
   response.setHeader(requestIdHeader, requestId);
   response.setHeader('cache-control', 'no-store');
   response.setHeader('x-content-type-options', 'nosniff');
   response.setHeader('cross-origin-resource-policy', 'same-origin');
-}
-
-function aborted(signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal?.aborted) resolve();
-  else signal?.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
 }

@@ -11,7 +11,7 @@ export interface HttpTimeouts {
 }
 
 export const defaultTimeouts: HttpTimeouts = {
-  // S20: headers are one packet or two; longer is a slow-loris.
+  // Headers are one packet or two; longer is a slow-loris.
   headersMs: 10_000,
   // 256 KiB in 15 s is 140 kbit/s: the slowest client that still counts.
   requestMs: 15_000,

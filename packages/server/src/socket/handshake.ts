@@ -30,7 +30,7 @@ export function readHandshake(request: IncomingMessage, auth: Config['auth']): H
   const namedText = named === null ? null : decodeHeaderText(named);
   if (named !== null && namedText === null) return refuse(403);
   const credentials = {
-    // An empty one is not nobody: without authentication, nobody is the service.
+    // An empty id stays an empty id, which is refused: only a caller that gives none is the service.
     participantId: parameters.get('participant_id') ?? namedText,
     token: protocols.token ?? readBearer(headers.authorization) ?? parameters.get('token'),
   };

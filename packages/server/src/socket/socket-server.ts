@@ -28,16 +28,16 @@ export interface DrainOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A handshake is over by then: its client has sent all it must, only our authenticator is awaited (S20). */
+/** A handshake is over by then: its client has sent all it must, only our authenticator is awaited. */
 const handshakeMs = 10_000;
 
 /** More than this wait for the authenticator only when it is stuck; 503 is cheaper than their sockets. */
 const maxHandshakes = 4_096;
 
-/** A peer that does not answer a close frame by then is cut off (S21). */
+/** A peer that does not answer a close frame by then is cut off. */
 const closeTimeoutMs = 5_000;
 
-/** S14: a frame of 64 KiB needs no more; each empty fragment counts. */
+/** A frame of 64 KiB needs no more; each empty fragment counts. */
 const maxFragments = 64;
 
 interface Upgrade {
@@ -110,7 +110,7 @@ export class SocketServer implements AsyncDisposable {
     return ids;
   }
 
-  /** Closes every socket of a participant; the client comes back after 1001. */
+  /** Closes every socket of a participant. */
   disconnect(participantId: ParticipantId, reason: CloseReason = disconnected): void {
     for (const connection of this.#connections) {
       const { principal } = connection;

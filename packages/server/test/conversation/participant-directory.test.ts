@@ -1,6 +1,6 @@
 import type { ParticipantId } from '@fleetlm/protocol';
-import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { quietLog, type TestDatabase, testDatabase, waitUntil } from '@fleetlm/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ParticipantDirectory } from '../../src/conversation/participant-directory.ts';
 import { upsertParticipant } from '../../src/conversation/participants.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
@@ -69,4 +69,30 @@ test('disabled ones are found among any number, and asked of the database', asyn
   expect(await directory.findDisabled([...others, alice, bob, stranger])).toEqual([bob]);
   expect(await directory.isDisabled(bob)).toBe(true);
   expect(await directory.findDisabled([])).toEqual([]);
+});
+
+describe('what is too old', () => {
+  const clock = { time: 0, now: () => clock.time };
+
+  async function knownForTooLong(id: ParticipantId): Promise<ParticipantDirectory> {
+    const directory = new ParticipantDirectory(db.kysely, clock);
+    await directory.find(id);
+    clock.time += 60_000;
+    return directory;
+  }
+
+  test('is not believed: somebody who was disabled elsewhere is found to be', async () => {
+    const directory = await knownForTooLong(bob);
+    await upsertParticipant(db.kysely, bob, { status: 'disabled' });
+    expect(await directory.isDisabled(bob)).toBe(true);
+    await upsertParticipant(db.kysely, bob, { status: 'active' });
+  });
+
+  test('serves a look without waiting once, and is looked up anew', async () => {
+    const directory = await knownForTooLong(bob);
+    await upsertParticipant(db.kysely, bob, { status: 'disabled' });
+    expect(directory.peek(bob)?.status).toBe('active');
+    await waitUntil(() => directory.peek(bob)?.status === 'disabled');
+    await upsertParticipant(db.kysely, bob, { status: 'active' });
+  });
 });

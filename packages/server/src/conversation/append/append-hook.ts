@@ -3,7 +3,7 @@ import type { IdentifiedDraft } from './draft.ts';
 
 /**
  * Statements of another module that belong into an append's transaction: agents' turns are locked, ended,
- * created and extended with the messages that cause it, or not at all. They go out in the same round trip, and
+ * created and extended with the messages that cause them, or not at all. They go out in the same round trip, and
  * an error in one fails the batch as an error of the append itself would.
  */
 export interface AppendHook {

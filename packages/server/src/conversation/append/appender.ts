@@ -220,8 +220,7 @@ export class Appender implements LaneOwner {
 
   #sweep(): void {
     const now = performance.now();
-    for (const lane of this.#lanes) lane.expire(now);
-    this.#detour.expire(now);
+    for (const lane of this.#allLanes) lane.expire(now);
     for (const { followers } of this.#byClientId.values()) {
       // Not sent itself, but the one before it was, with the same client_id.
       for (const follower of followers ?? []) {

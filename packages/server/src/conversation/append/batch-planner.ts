@@ -1,6 +1,6 @@
 import type { PendingAppend } from './pending-append.ts';
 
-/** Bounds of one batch: rows, and UTF-16 units of content and metadata. */
+/** Bounds of one batch: rows, and bytes of content and metadata. */
 export interface BatchLimits {
   readonly maxRows: number;
   readonly maxSize: number;

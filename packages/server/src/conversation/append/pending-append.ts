@@ -6,7 +6,7 @@ import type { IdentifiedDraft, OnOutcome, Outcome } from './draft.ts';
  */
 export class PendingAppend {
   readonly draft: IdentifiedDraft;
-  /** Size of its content and metadata in UTF-16 units: what queues and batches count. */
+  /** Bytes of its content and metadata: what queues and batches count. */
   readonly size: number;
   /** By `performance.now()`. */
   readonly deadline: number;
@@ -20,7 +20,7 @@ export class PendingAppend {
 
   constructor(draft: IdentifiedDraft, deadline: number, onOutcome: OnOutcome) {
     this.draft = draft;
-    this.size = draft.contentJson.length + draft.metadataJson.length;
+    this.size = Buffer.byteLength(draft.contentJson) + Buffer.byteLength(draft.metadataJson);
     this.deadline = deadline;
     this.#onOutcome = onOutcome;
   }

@@ -10,6 +10,9 @@ import { type Kysely, sql } from 'kysely';
  * - Ids sort by bytes (`collate "C"`), whatever the database's locale.
  * - Messages have no foreign key to their session: the append holds the session's lock anyway, and the key
  *   halved its rate.
+ * - `shard_key` is for later distribution of sessions over databases, `hop` for agents that answer each other, `wake`
+ *   for when a message wakes one. `version` counts changes of status, metadata and members; `listed` is false for a
+ *   member that left, and in archived sessions; `own_sent` counts a member's own messages.
  * - `fillfactor` leaves room for the rows that each append updates in place (HOT): none of the columns that an
  *   append moves is indexed.
  */
