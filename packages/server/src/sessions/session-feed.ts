@@ -7,7 +7,7 @@ import type { Subscriber } from '../pubsub/pubsub.ts';
 export interface FeedReader {
   /** A message that this reader alone missed. */
   push(message: StoredMessage): void;
-  /** An event that all readers get. */
+  /** An event that all readers get. It may come before the join is answered: the reader's port holds it back. */
   deliver(broadcast: Broadcast): void;
   /** Resolves when the reader has little left to take; rejects when it is gone. */
   drained(): Promise<void>;
@@ -39,8 +39,6 @@ export class SessionFeed implements Subscriber {
   readonly #reader: FeedReader;
   /** Whose eyes these are; null for the service's. */
   readonly participantId: ParticipantId | null;
-  /** Events beside the log that came before the join was answered. */
-  #held: Broadcast[] = [];
   #cursor = 0;
   #isRevoked = false;
   #state: 'waiting' | 'catching-up' | 'live' | 'ended' = 'waiting';
@@ -59,14 +57,13 @@ export class SessionFeed implements Subscriber {
   start(cursor: number): void {
     if (this.#state !== 'waiting') return;
     this.#cursor = cursor;
-    for (const broadcast of this.#held) this.#reader.deliver(broadcast);
-    this.#held = [];
     void this.#catchUp();
   }
 
   deliver(broadcast: Broadcast): void {
     if (broadcast.seq === 0) {
-      this.#deliverBesideLog(broadcast);
+      // Receipts and changes of the session are not in the log: none is dropped.
+      if (this.#state !== 'ended') this.#reader.deliver(broadcast);
       return;
     }
     if (this.#state !== 'live' || broadcast.seq <= this.#cursor) return;
@@ -94,12 +91,6 @@ export class SessionFeed implements Subscriber {
     this.#isRevoked = true;
     this.end();
     this.#reader.revoked();
-  }
-
-  /** Receipts and changes of the session have no place in the log, and are not in it: none is dropped. */
-  #deliverBesideLog(broadcast: Broadcast): void {
-    if (this.#state === 'waiting') this.#held.push(broadcast);
-    else if (this.#state !== 'ended') this.#reader.deliver(broadcast);
   }
 
   async #catchUp(): Promise<void> {
