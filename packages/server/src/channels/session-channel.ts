@@ -149,7 +149,7 @@ export class SessionChannel implements Channel, FeedReader {
     const { gateway, principal, sessionId } = this.#options;
     const { participant_id: named, message_id: messageId, seq } = parsed.value;
     return this.#afterSends(async () => {
-      const result = await gateway.messages.markRead(principal, sessionId, { named, messageId, seq });
+      const result = await gateway.reads.mark(principal, sessionId, { named, messageId, seq });
       if (result.ok) reply.ok(encodeReadReply(result.value));
       else reply.error(result.error);
     });

@@ -2,10 +2,11 @@ import { InboxCalls } from './inbox-calls.ts';
 import { MemberCalls } from './member-calls.ts';
 import { MessageCalls, type MessageCallsOptions } from './message-calls.ts';
 import { ParticipantCalls } from './participant-calls.ts';
+import { ReadCalls, type ReadCallsOptions } from './read-calls.ts';
 import { SessionCalls } from './session-calls.ts';
 import { SessionChanges } from './session-changes.ts';
 
-export interface GatewayOptions extends MessageCallsOptions {
+export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions {
   readonly maxGroupMembers: number;
   readonly maxMetadataBytes: number;
 }
@@ -20,6 +21,7 @@ export class Gateway {
   readonly sessions: SessionCalls;
   readonly members: MemberCalls;
   readonly messages: MessageCalls;
+  readonly reads: ReadCalls;
   readonly inboxes: InboxCalls;
 
   constructor({ maxGroupMembers, maxMetadataBytes, ...options }: GatewayOptions) {
@@ -28,6 +30,7 @@ export class Gateway {
     this.sessions = new SessionCalls(options.db, changes, { maxGroupMembers, maxMetadataBytes });
     this.members = new MemberCalls(options.db, changes, maxGroupMembers);
     this.messages = new MessageCalls(options);
+    this.reads = new ReadCalls(options);
     this.inboxes = new InboxCalls(options);
   }
 }

@@ -9,15 +9,13 @@ import type { Principal } from '../auth/principal.ts';
 import type { Appender } from '../conversation/append/appender.ts';
 import { findSeq, type HistoryRange, readHistory } from '../conversation/history.ts';
 import type { Identity, ParticipantDirectory } from '../conversation/participant-directory.ts';
-import { hasMoreMembersThan, markRead, type ReadCursor } from '../conversation/read-cursor.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
-import type { InboxSupervisor } from '../inbox/inbox-supervisor.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
 import type { Db } from '../storage/database.ts';
-import { actsAs, findBarred, seeSession } from './access.ts';
+import { findBarred, seeSession } from './access.ts';
 import {
   type Appended,
   type AppendRequest,
@@ -33,7 +31,6 @@ export interface MessageCallsOptions {
   readonly appender: Appender;
   readonly directory: ParticipantDirectory;
   readonly sessions: SessionSupervisor;
-  readonly inboxes: InboxSupervisor;
   readonly limits: MessageLimits;
   readonly log: Log;
 }
@@ -61,18 +58,7 @@ export interface JoinedSession {
   readonly feed: SessionFeed;
 }
 
-/** Which message was read: by id or seq; the newest when neither is given. */
-export interface ReadRequest {
-  /** Whose cursor: the caller's own if not said; the service must say. */
-  readonly named?: ParticipantId | undefined;
-  readonly messageId?: MessageId | undefined;
-  readonly seq?: number | undefined;
-}
-
-/** In sessions with more members receipts go to the reader's own sockets only. */
-const maxReceiptMembers = 100;
-
-/** What callers do with the messages of a session: append, read, follow, mark read. */
+/** What callers do with the messages of a session: append, read, follow. */
 export class MessageCalls {
   readonly #options: MessageCallsOptions;
 
@@ -143,7 +129,7 @@ export class MessageCalls {
     const server = await sessions.use(seen.value.id);
     const feed = server.attach(reader, principal.kind === 'participant' ? principal.participantId : null);
     try {
-      // Of what changed since the session was read the feed was not told, nor closed by it: it was not there yet.
+      // What changed between reading the session and attaching the feed reached nobody here: it is read again.
       const still = changes === sessions.changes ? seen : await seeSession(db, principal, sessionId);
       if (!still.ok) {
         feed.end();
@@ -161,44 +147,6 @@ export class MessageCalls {
       feed.end();
       throw error;
     }
-  }
-
-  async markRead(
-    principal: Principal,
-    sessionId: SessionId | null,
-    request: ReadRequest,
-  ): Promise<Result<ReadCursor>> {
-    const { db } = this.#options;
-    const seen = await seeSession(db, principal, sessionId);
-    if (!seen.ok) return seen;
-    const { messageId } = request;
-    const participantId =
-      request.named ?? (principal.kind === 'participant' ? principal.participantId : null);
-    if (participantId === null) {
-      return fail(invalidField('participant_id', 'is required: the service marks as read for a member'));
-    }
-    if (!actsAs(principal, participantId)) {
-      return fail(wireError('forbidden', 'participant_id is somebody else: mark as read for yourself'));
-    }
-    const seq = messageId === undefined ? (request.seq ?? null) : await findSeq(db, seen.value.id, messageId);
-    if (messageId !== undefined && seq === null) {
-      return fail(invalidField('message_id', 'is not a message of this session'));
-    }
-    const cursor = await markRead(db, seen.value.id, participantId, seq);
-    if (!cursor) return fail(wireError('not_a_member'));
-    if (cursor.has_moved) await this.#tellRead(seen.value.id, participantId, cursor);
-    return ok(cursor);
-  }
-
-  /** The other members see the receipt, the inboxes the count. */
-  async #tellRead(sessionId: SessionId, participantId: ParticipantId, cursor: ReadCursor): Promise<void> {
-    const { db, sessions, inboxes } = this.#options;
-    const { last_read_seq: seq, last_read_message_id: messageId, last_read_at: at } = cursor;
-    const ownSentThroughRead = cursor.own_sent_through_read;
-    inboxes.read(sessionId, { participantId, cursor: { seq, messageId, at }, ownSentThroughRead });
-    const isLarge = await hasMoreMembersThan(db, sessionId, maxReceiptMembers);
-    const audience = isLarge ? 'reader' : 'everybody';
-    sessions.receipt(sessionId, { participantId, lastReadSeq: seq, lastReadAt: at, audience });
   }
 
   #appendAs(

@@ -11,7 +11,7 @@ export function readRoutes(gateway: Gateway): ApiRoute[] {
 function postRead(gateway: Gateway, { principal, params, body }: ApiCall): Promise<Result<ApiReply>> {
   const sessionId = parseSessionId(params['id']);
   return withShape(readBodySchema, body, async ({ participant_id: named, message_id: messageId, seq }) => {
-    const marked = await gateway.messages.markRead(principal, sessionId, { named, messageId, seq });
+    const marked = await gateway.reads.mark(principal, sessionId, { named, messageId, seq });
     if (!marked.ok) return marked;
     return replyWith(gateway.sessions.get(principal, sessionId), (session) => ({ session }));
   });
