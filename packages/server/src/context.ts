@@ -11,6 +11,7 @@ import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
+import { MembershipWatch } from './sessions/membership-watch.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
 import { DisabledParticipants } from './socket/disabled-participants.ts';
 import { SocketServer } from './socket/socket-server.ts';
@@ -60,7 +61,7 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
   const pubsub = new LocalPubSub();
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, log };
   const sessions = new SessionSupervisor(actors);
-  const inboxes = new InboxSupervisor(actors);
+  const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
   appender.listen({
     committed: (messages) => {
       sessions.committed(messages);
@@ -80,7 +81,8 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
     maxMetadataBytes: config.metadata.maxBytes,
     log,
   });
-  return { pubsub, sessions, inboxes, gateway };
+  const memberships = new MembershipWatch({ db, sessions, log });
+  return { pubsub, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(

@@ -1,9 +1,22 @@
 import type { Member, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { type Kysely, sql, type Transaction } from 'kysely';
+import { loadSql } from '../lib/load-sql.ts';
+import type { Db } from '../storage/database.ts';
 import type { Database } from '../storage/schema.ts';
-import { lockSession } from './sessions.ts';
+import { type LockedSession, lockSession } from './sessions.ts';
+
+/** Who in which session. */
+export interface MemberKey {
+  readonly sessionId: SessionId;
+  readonly participantId: ParticipantId;
+}
 
 export type MembershipOutcome = 'done' | 'unchanged' | 'not_a_group' | 'too_many';
+
+const formerMembersStatement = {
+  name: 'former-members',
+  text: loadSql(new URL('./sql/former-members.sql', import.meta.url)),
+};
 
 /** Current members, in the order of their joining. */
 export async function listMembers(db: Kysely<Database>, sessionId: SessionId): Promise<Member[]> {
@@ -15,6 +28,16 @@ export async function listMembers(db: Kysely<Database>, sessionId: SessionId): P
     .orderBy('joined_at')
     .orderBy('participant_id')
     .execute();
+}
+
+/** Those of `pairs` that are no membership now, in one query. */
+export async function findFormerMembers(db: Db, pairs: readonly MemberKey[]): Promise<MemberKey[]> {
+  const values = [pairs.map((pair) => pair.sessionId), pairs.map((pair) => pair.participantId)];
+  const rows = await db.query<{ session_id: SessionId; participant_id: ParticipantId }>(
+    formerMembersStatement,
+    values,
+  );
+  return rows.map((row) => ({ sessionId: row.session_id, participantId: row.participant_id }));
 }
 
 /**
@@ -35,12 +58,7 @@ export async function addMember(
     if (present && (wake === undefined || wake === present.wake)) return 'unchanged';
     if (!present && members.length >= maxMembers) return 'too_many';
     if (present) await setWake(transaction, sessionId, participantId, wake!);
-    else
-      await join(transaction, sessionId, participantId, {
-        lastSeq: session.last_seq,
-        listed: session.status !== 'archived',
-        wake,
-      });
+    else await join(transaction, sessionId, participantId, { session, wake });
     await bumpVersion(transaction, sessionId);
     return 'done';
   });
@@ -72,26 +90,28 @@ async function join(
   transaction: Transaction<Database>,
   sessionId: SessionId,
   participantId: ParticipantId,
-  { lastSeq, listed, wake }: { lastSeq: number; listed: boolean; wake: Member['wake'] | undefined },
+  { session, wake }: { session: LockedSession; wake: Member['wake'] | undefined },
 ): Promise<void> {
-  const chosen = wake === undefined ? {} : { wake };
+  const fields = {
+    last_read_seq: session.last_seq,
+    last_read_message_id: session.last_message_id,
+    last_read_at: session.last_message_at,
+    listed: session.status !== 'archived',
+    ...(wake !== undefined && { wake }),
+  };
   await transaction
     .insertInto('session_members')
     .values({
       session_id: sessionId,
       participant_id: participantId,
       role: 'member',
-      last_read_seq: lastSeq,
-      listed,
-      ...chosen,
+      ...fields,
     })
     .onConflict((conflict) =>
       conflict.columns(['session_id', 'participant_id']).doUpdateSet((row) => ({
-        ...chosen,
-        last_read_seq: lastSeq,
+        ...fields,
         own_sent_through_read: row.ref('session_members.own_sent'),
         left_at: null,
-        listed,
         activity_at: sql<string>`now()`,
         joined_at: sql<string>`now()`,
       })),
@@ -116,7 +136,7 @@ async function setWake(
 async function bumpVersion(transaction: Transaction<Database>, sessionId: SessionId): Promise<void> {
   await transaction
     .updateTable('chat_sessions')
-    .set((row) => ({ version: row('version', '+', 1), updated_at: sql<string>`now()` }))
+    .set((row) => ({ version: row('version', '+', 1), updated_at: sql<string>`clock_timestamp()` }))
     .where('id', '=', sessionId)
     .execute();
 }

@@ -30,6 +30,12 @@ export interface NewSession {
   readonly metadata: JsonObject;
 }
 
+/** What whoever holds a session's lock needs of it. */
+export type LockedSession = Pick<
+  Session,
+  'version' | 'status' | 'kind' | 'last_seq' | 'last_message_id' | 'last_message_at'
+>;
+
 export interface SessionFilter {
   /** Sessions of this member; all when not given. */
   readonly participantId?: ParticipantId | undefined;
@@ -129,37 +135,33 @@ export async function listSessions(db: Kysely<Database>, filter: SessionFilter):
 
 /**
  * Changes status and metadata under the session's lock; members of an archived session lose it from their
- * inboxes. False: nothing was to be done, and no version was spent.
+ * inboxes. No version is spent when there is nothing to be done.
  */
 export async function changeSession(
   db: Kysely<Database>,
   id: SessionId,
   change: SessionChange,
-): Promise<boolean> {
-  return db.transaction().execute(async (transaction) => {
+): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
     const before = await lockSession(transaction, id);
     const metadata = change.metadata === undefined ? undefined : JSON.stringify(change.metadata);
     const isStatusNew = change.status !== undefined && change.status !== before.status;
-    if (!isStatusNew && metadata === undefined) return false;
+    if (!isStatusNew && metadata === undefined) return;
     await transaction
       .updateTable('chat_sessions')
       .set({ ...(isStatusNew && { status: change.status }), ...(metadata !== undefined && { metadata }) })
-      .set({ version: before.version + 1, updated_at: sql<string>`now()` })
+      .set({ version: before.version + 1, updated_at: sql<string>`clock_timestamp()` })
       .where('id', '=', id)
       .execute();
     if (isStatusNew) await listInInboxes(transaction, id, change.status !== 'archived');
-    return true;
   });
 }
 
 /** The lock that appends, membership and status changes take before anything else of a session. */
-export async function lockSession(
-  transaction: Transaction<Database>,
-  id: SessionId,
-): Promise<{ version: number; status: SessionStatus; kind: SessionKind; last_seq: number }> {
+export async function lockSession(transaction: Transaction<Database>, id: SessionId): Promise<LockedSession> {
   return transaction
     .selectFrom('chat_sessions')
-    .select(['version', 'status', 'kind', 'last_seq'])
+    .select(['version', 'status', 'kind', 'last_seq', 'last_message_id', 'last_message_at'])
     .where('id', '=', id)
     .forNoKeyUpdate()
     .executeTakeFirstOrThrow();

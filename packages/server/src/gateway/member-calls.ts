@@ -46,7 +46,8 @@ export class MemberCalls {
       wake,
       maxMembers: this.#maxMembers,
     });
-    if (outcome === 'done') await this.#changes.changed(id);
+    // Also when it was so already: the answer of the call that did it may have been lost.
+    if (outcome === 'done' || outcome === 'unchanged') await this.#changes.changed(id);
     return this.#report(id, outcome);
   }
 
@@ -63,7 +64,7 @@ export class MemberCalls {
     }
     const { id } = seen.value;
     const outcome = await removeMember(this.#db.kysely, id, participantId);
-    if (outcome === 'done') await this.#changes.removed(id, participantId);
+    if (outcome === 'done' || outcome === 'unchanged') await this.#changes.removed(id, participantId);
     return this.#report(id, outcome);
   }
 

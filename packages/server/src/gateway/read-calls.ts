@@ -52,17 +52,20 @@ export class ReadCalls {
     }
     const cursor = await markRead(db, seen.value.id, reader.value, seq);
     if (!cursor) return fail(wireError('not_a_member'));
-    if (cursor.has_moved) await this.#tell(seen.value.id, reader.value, cursor);
+    await this.#tell(seen.value.id, reader.value, cursor);
     return ok(cursor);
   }
 
-  /** The inboxes show the count; whoever follows the session sees the receipt. */
+  /**
+   * The inboxes show the count, also when nothing has moved: the answer of the call that moved it may have been
+   * lost. Whoever follows the session sees the receipt.
+   */
   async #tell(sessionId: SessionId, participantId: ParticipantId, cursor: ReadCursor): Promise<void> {
     const { db, sessions, inboxes } = this.#options;
     const { last_read_seq: seq, last_read_message_id: messageId, last_read_at: at } = cursor;
     const ownSentThroughRead = cursor.own_sent_through_read;
     inboxes.read(sessionId, { participantId, cursor: { seq, messageId, at }, ownSentThroughRead });
-    if (!sessions.find(sessionId)) return;
+    if (!cursor.has_moved || !sessions.find(sessionId)) return;
     const isLarge = await hasMoreMembersThan(db, sessionId, maxReceiptMembers);
     const audience = isLarge ? 'reader' : 'everybody';
     sessions.receipt(sessionId, { participantId, lastReadSeq: seq, lastReadAt: at, audience });

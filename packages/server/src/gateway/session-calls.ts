@@ -109,8 +109,9 @@ export class SessionCalls {
     if (!mayManage(principal, seen.value)) {
       return fail(wireError('forbidden', 'only the initiator may change a session'));
     }
-    const hasChanged = await changeSession(this.#db.kysely, seen.value.id, change);
-    if (hasChanged) await this.#changes.changed(seen.value.id);
+    await changeSession(this.#db.kysely, seen.value.id, change);
+    // Also when it was so already: the answer of the call that did it may have been lost.
+    await this.#changes.changed(seen.value.id);
     return seeSession(this.#db, principal, id);
   }
 

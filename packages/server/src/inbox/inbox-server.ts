@@ -1,5 +1,5 @@
 import { type InboxConversation, inboxTopic, type ParticipantId, type SessionId } from '@fleetlm/protocol';
-import { readInboxPage, refreshInboxPage } from '../conversation/inbox/inbox-entries.ts';
+import { readInboxEntries, readInboxPage, refreshInboxPage } from '../conversation/inbox/inbox-entries.ts';
 import { type InboxEntry, toConversation } from '../conversation/inbox/inbox-entry.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub, Subscriber } from '../pubsub/pubsub.ts';
@@ -26,6 +26,8 @@ export interface InboxServerOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly hub: InboxHub;
+  /** Sessions that the order in the database does not know to be active yet. */
+  readonly unwritten: () => readonly SessionId[];
   /** Views of inboxes that were passivated. */
   readonly views: Cache<ParticipantId, InboxView>;
   readonly crash: (error: unknown) => void;
@@ -161,6 +163,8 @@ export class InboxServer implements Actor {
       hub.beginLoading(this);
       view = new InboxView(this.participantId);
       for (const entry of await this.#readEntries()) view.put(entry);
+      // What a full page may lack: it goes by an activity that is written a little later than the message.
+      if (view.size >= maxViewEntries) for (const entry of await this.#readUnwritten()) view.put(entry);
     } while (heard.size > maxHeard);
     this.#heard = null;
     this.#changed.clear();
@@ -178,6 +182,13 @@ export class InboxServer implements Actor {
     if (!kept) return readInboxPage(db, this.participantId, { limit });
     const entries = new Map(kept.entries().map((entry) => [entry.sessionId, entry]));
     return refreshInboxPage(db, this.participantId, { kept: entries, limit });
+  }
+
+  async #readUnwritten(): Promise<InboxEntry[]> {
+    const { db, unwritten } = this.#options;
+    const keys = unwritten().map((sessionId) => ({ participantId: this.participantId, sessionId }));
+    const found = keys.length === 0 ? [] : await readInboxEntries(db, keys);
+    return found.map(({ entry }) => entry);
   }
 
   #end(): void {

@@ -14,12 +14,16 @@ export interface InboxSupervisorOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
   readonly idleMs: number;
+  /** Sessions that the order in the database does not know to be active yet. */
+  readonly unwritten: () => readonly SessionId[];
   readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly log: Log;
 }
 
-/** An entry with its ids, times, preview and usual metadata. */
-const entryBytes = 2_000;
+/** An entry with its ids, times and preview. */
+const entryBytes = 1_500;
+/** Metadata as objects take several times what they take as text. */
+const bytesPerMetadataUnit = 4;
 
 /** At most ten updates a second reach an inbox: more than anybody reads, few enough for a phone. */
 const flushMs = 100;
@@ -29,13 +33,13 @@ export class InboxSupervisor {
   readonly #hub: InboxHub;
   readonly #actors: Supervisor<ParticipantId, InboxServer>;
 
-  constructor({ db, pubsub, idleMs, cache, log }: InboxSupervisorOptions) {
-    const views = new Cache<ParticipantId, InboxView>({ ...cache, sizeOf: (view) => view.size * entryBytes });
+  constructor({ db, pubsub, idleMs, cache, unwritten, log }: InboxSupervisorOptions) {
+    const views = new Cache<ParticipantId, InboxView>({ ...cache, sizeOf: sizeOfView });
     const hub = new InboxHub({ db, log, flushMs });
     this.#hub = hub;
     this.#actors = new Supervisor({
       name: 'inbox',
-      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, crash }),
+      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, unwritten, crash }),
       idleMs,
       log,
     });
@@ -72,4 +76,9 @@ export class InboxSupervisor {
     await this.#hub.stop();
     this.#actors.stop();
   }
+}
+
+function sizeOfView(view: InboxView): number {
+  const metadataUnits = view.entries().map(({ metadata }) => JSON.stringify(metadata).length);
+  return metadataUnits.reduce((sum, units) => sum + units * bytesPerMetadataUnit + entryBytes, 0);
 }

@@ -40,6 +40,11 @@ export class Supervisor<Id, A extends Actor> {
     return this.#registry.find(id);
   }
 
+  /** All actors, also those that are starting. */
+  entries(): [Id, A][] {
+    return this.#registry.entries();
+  }
+
   /**
    * The running actor of an id, started if need be. Whoever needs it to stay gives it a reason not to be idle
    * before the next turn of the event loop. Rejects when its start fails; the next call tries afresh.

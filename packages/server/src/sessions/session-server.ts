@@ -44,6 +44,8 @@ export class SessionServer implements Actor, FeedSource {
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
+  /** The newest version that readers were told of. */
+  #shownVersion = 0;
   #hasEnded = false;
 
   constructor(id: SessionId, options: SessionServerOptions) {
@@ -129,7 +131,16 @@ export class SessionServer implements Actor, FeedSource {
 
   /** Status, metadata or members have changed. */
   changed(session: Session): void {
+    // Two changes at once may be told in the other order, and one of them twice: what is shown never goes back.
+    if (session.version <= this.#shownVersion) return;
+    this.#shownVersion = session.version;
     this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'session', JSON.stringify(session)));
+  }
+
+  /** The participants that follow the session here. */
+  followers(): Set<ParticipantId> {
+    const ids = [...this.#feeds].map((feed) => feed.participantId);
+    return new Set(ids.filter((id) => id !== null));
   }
 
   /** The participant is no member any more: it sees nothing from here on. */

@@ -1,5 +1,6 @@
 import type { ParticipantId, Session, SessionId } from '@fleetlm/protocol';
 import type { AppendListener } from '../conversation/append/appender.ts';
+import type { MemberKey } from '../conversation/members.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
@@ -94,6 +95,15 @@ export class SessionSupervisor implements AppendListener {
   /** Status, metadata or members of a session have changed. */
   changed(session: Session): void {
     this.#actors.find(session.id)?.changed(session);
+  }
+
+  /** Who follows which session here; the service, which may see all, is left out. */
+  followings(): MemberKey[] {
+    return this.#actors
+      .entries()
+      .flatMap(([sessionId, server]) =>
+        [...server.followers()].map((participantId) => ({ sessionId, participantId })),
+      );
   }
 
   /** A participant is no member of a session any more: its topics close. */

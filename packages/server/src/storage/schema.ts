@@ -56,7 +56,7 @@ interface MembersTable {
   wake: Generated<'mention' | 'always' | 'never'>;
   last_read_seq: Generated<number>;
   last_read_message_id: Generated<MessageId | null>;
-  last_read_at: ColumnType<string | null, string | undefined, string>;
+  last_read_at: ColumnType<string | null, string | null | undefined, string | null>;
   own_sent: Generated<number>;
   own_sent_through_read: Generated<number>;
   activity_at: Time;

@@ -76,7 +76,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const directory = new ParticipantDirectory(db.kysely);
   const actors = { db, pubsub: new LocalPubSub(), idleMs: 1_000, cache: config.cache, log: quietLog };
   const sessions = new SessionSupervisor(actors);
-  const inboxes = new InboxSupervisor(actors);
+  const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
   appender.listen(sessions);
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());

@@ -47,7 +47,8 @@ beforeEach(async () => {
       return fixture.db.query(statement, values);
     },
   };
-  const options = { db, pubsub, idleMs: 60_000, cache: parseConfig({}).cache, log: quietLog };
+  const { cache } = parseConfig({});
+  const options = { db, pubsub, idleMs: 60_000, cache, unwritten: () => [], log: quietLog };
   inboxes = new InboxSupervisor(options);
   sessions = new SessionSupervisor(options);
   fixture.appender.listen({

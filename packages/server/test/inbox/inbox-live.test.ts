@@ -4,6 +4,7 @@ import {
   ChannelClient,
   fillInbox,
   InboxClient,
+  startTestServer,
   waitUntil,
 } from '@fleetlm/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -93,6 +94,23 @@ describe('200 sessions busy at once', () => {
   }
 });
 
+test('a call whose answer was lost is made good by its repetition', async () => {
+  const { server } = watched;
+  const { body } = await server.api('POST', '/api/sessions', { body: { initiator_id: ann, peer_id: bob } });
+  const id = body.session.id;
+  await say(id, ann);
+  const inbox = await follow();
+  expect(inbox.get(id)).toMatchObject({ unread_count: 1 });
+  // As if this node had done it, and had not heard so.
+  await using elsewhere = await startTestServer({ database: server.database });
+  await elsewhere.api('POST', `/api/sessions/${id}/read`, { as: bob });
+  await read(id);
+  await waitUntil(() => inbox.get(id)?.unread_count === 0);
+  await elsewhere.api('PATCH', `/api/sessions/${id}`, { as: ann, body: { status: 'archived' } });
+  await server.api('PATCH', `/api/sessions/${id}`, { as: ann, body: { status: 'archived' } });
+  await waitUntil(() => inbox.get(id) === undefined);
+});
+
 describe('more than 200 sessions', () => {
   let sessions: string[];
 
@@ -114,6 +132,12 @@ describe('more than 200 sessions', () => {
       what: 'REST to have the same order, within two ticks of the activity writer',
       timeoutMs: 7_000,
     });
+  });
+
+  test('one that has just become active is there at once, whatever the order in the database says', async () => {
+    await say(sessions[229]!, ann);
+    const inbox = await follow();
+    expect(inbox.get(sessions[229]!)).toMatchObject({ last_seq: 2 });
   });
 
   test('what happens outside is not told, costs one query a flush, and brings a session in by its message', async () => {

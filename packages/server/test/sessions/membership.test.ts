@@ -121,6 +121,21 @@ describe('a removed member', () => {
     await bobs.socket.next((frame) => frame[2] === topic && frame[3] === 'message');
   });
 
+  test('is closed out within 5 s when it was removed elsewhere', { timeout: 15_000 }, async () => {
+    const client = await joined(bob);
+    const database = new Client(server.database.target);
+    await database.connect();
+    await database.query(
+      'update session_members set left_at = now(), listed = false where session_id = $1 and participant_id = $2',
+      [sessionId, bob],
+    );
+    await database.end();
+    await waitUntil(() => eventsOf(client).includes('phx_close'), { timeoutMs: 7_000 });
+    await post();
+    await client.socket.settle();
+    expect(eventsOf(client).at(-1)).toBe('phx_close');
+  });
+
   test('who leaves is closed out too', async () => {
     const bobs = await joined(bob);
     await remove(bob, bob);

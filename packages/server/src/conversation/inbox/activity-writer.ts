@@ -50,6 +50,11 @@ export class ActivityWriter {
     this.#log = log;
   }
 
+  /** Sessions whose newest message is not in the order of inboxes yet. */
+  unwritten(): SessionId[] {
+    return [...this.#due.keys()];
+  }
+
   /** Starts to write, and finds what an earlier process left undone. */
   start(): void {
     this.#timer = setInterval(() => this.#tick(), tickMs);

@@ -1,0 +1,59 @@
+import { findFormerMembers } from '../conversation/members.ts';
+import type { Log } from '../lib/log.ts';
+import type { Db } from '../storage/database.ts';
+import type { SessionSupervisor } from './session-supervisor.ts';
+
+export interface MembershipWatchOptions {
+  readonly db: Db;
+  readonly sessions: SessionSupervisor;
+  readonly log: Log;
+}
+
+/** As often as disabled participants are looked for: a removal made elsewhere ends its topics within 5 s. */
+const intervalMs = 4_000;
+/** Pairs of one query, so that it stays a matter of milliseconds. */
+const maxPerQuery = 10_000;
+
+/**
+ * Closes the topics of those who are no members any more, whoever removed them: another node, the database
+ * itself, or a call here whose answer from Postgres was lost. A removal on this node closes them at once by itself.
+ *
+ * Owns one timer and one check at a time. Started and stopped by `server.ts`.
+ */
+export class MembershipWatch {
+  readonly #options: MembershipWatchOptions;
+  #timer: NodeJS.Timeout | null = null;
+  #checking: Promise<void> | null = null;
+
+  constructor(options: MembershipWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      this.#checking ??= this.#check().finally(() => {
+        this.#checking = null;
+      });
+    }, intervalMs).unref();
+  }
+
+  /** Waits for the check under way: the database is closed after it. */
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#checking;
+  }
+
+  async #check(): Promise<void> {
+    const { db, sessions, log } = this.#options;
+    const followings = sessions.followings();
+    try {
+      while (followings.length > 0) {
+        const former = await findFormerMembers(db, followings.splice(0, maxPerQuery));
+        for (const { sessionId, participantId } of former) sessions.revoke(sessionId, participantId);
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'memberships of open topics cannot be looked at');
+    }
+  }
+}
