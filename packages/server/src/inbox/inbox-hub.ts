@@ -1,6 +1,7 @@
 import type { ParticipantId, SessionId } from '@fleetlm/protocol';
 import { LRUCache } from 'lru-cache';
-import { type EntryKey, findMemberships, readInboxEntries } from '../conversation/inbox/inbox-entries.ts';
+import { findMemberships, readInboxEntries } from '../conversation/inbox/inbox-entries.ts';
+import type { MemberKey } from '../conversation/members.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { Db } from '../storage/database.ts';
@@ -162,7 +163,7 @@ export class InboxHub {
   }
 
   /** Folds the activities into the views that show their sessions. Returns the entries that must be read again. */
-  #fold(activities: Iterable<InboxActivity>): (EntryKey & { readonly inbox: InboxServer })[] {
+  #fold(activities: Iterable<InboxActivity>): (MemberKey & { readonly inbox: InboxServer })[] {
     const reloads = [];
     for (const activity of activities) {
       for (const inbox of this.#viewers.get(activity.sessionId) ?? []) {
@@ -174,7 +175,7 @@ export class InboxHub {
   }
 
   /** Reads all of them in one query. An entry that is not there any more leaves its inbox. */
-  async #reload(keys: readonly (EntryKey & { readonly inbox: InboxServer })[]): Promise<void> {
+  async #reload(keys: readonly (MemberKey & { readonly inbox: InboxServer })[]): Promise<void> {
     if (keys.length === 0) return;
     const found = await readInboxEntries(this.#options.db, keys);
     const entries = new Map(found.map((row) => [`${row.participantId} ${row.sessionId}`, row.entry]));

@@ -1,5 +1,6 @@
 import { findFormerMembers } from '../conversation/members.ts';
 import type { Log } from '../lib/log.ts';
+import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { Db } from '../storage/database.ts';
 import type { SessionSupervisor } from './session-supervisor.ts';
 
@@ -18,30 +19,22 @@ const maxPerQuery = 10_000;
  * Closes the topics of those who are no members any more, whoever removed them: another node, the database
  * itself, or a call here whose answer from Postgres was lost. A removal on this node closes them at once by itself.
  *
- * Owns one timer and one check at a time. Started and stopped by `server.ts`.
+ * Started and stopped by `server.ts`.
  */
 export class MembershipWatch {
   readonly #options: MembershipWatchOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #checking: Promise<void> | null = null;
+  readonly #checks = new PeriodicCheck(() => this.#check(), intervalMs);
 
   constructor(options: MembershipWatchOptions) {
     this.#options = options;
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#checking ??= this.#check().finally(() => {
-        this.#checking = null;
-      });
-    }, intervalMs).unref();
+    this.#checks.start();
   }
 
-  /** Waits for the check under way: the database is closed after it. */
-  async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
-    await this.#checking;
+  stop(): Promise<void> {
+    return this.#checks.stop();
   }
 
   async #check(): Promise<void> {

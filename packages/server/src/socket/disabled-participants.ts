@@ -1,5 +1,6 @@
 import type { ParticipantDirectory } from '../conversation/participant-directory.ts';
 import type { Log } from '../lib/log.ts';
+import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { CloseReason } from './connection.ts';
 import type { SocketServer } from './socket-server.ts';
 
@@ -24,32 +25,25 @@ const disabled: CloseReason = { code: 1008, reason: 'participant_disabled' };
  * check when it was done on another, or in the database itself. A check is one query for all who are connected;
  * one per socket or per frame would cost more, and would miss those who only listen.
  *
- * Owns one timer and one check at a time. Started and stopped by `server.ts`.
+ * Started and stopped by `server.ts`.
  */
 export class DisabledParticipants {
   readonly #options: DisabledParticipantsOptions;
-  #timer: NodeJS.Timeout | null = null;
-  #checking: Promise<void> | null = null;
+  readonly #checks: PeriodicCheck;
 
   constructor(options: DisabledParticipantsOptions) {
     this.#options = options;
+    this.#checks = new PeriodicCheck(() => this.#check(), options.intervalMs ?? defaultIntervalMs);
   }
 
   start(): void {
-    const { sockets, directory, intervalMs = defaultIntervalMs } = this.#options;
+    const { sockets, directory } = this.#options;
     directory.listen((id) => sockets.disconnect(id, disabled));
-    this.#timer = setInterval(() => {
-      this.#checking ??= this.#check().finally(() => {
-        this.#checking = null;
-      });
-    }, intervalMs).unref();
+    this.#checks.start();
   }
 
-  /** Waits for the check under way: the database is closed after it. */
-  async stop(): Promise<void> {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
-    await this.#checking;
+  stop(): Promise<void> {
+    return this.#checks.stop();
   }
 
   async #check(): Promise<void> {

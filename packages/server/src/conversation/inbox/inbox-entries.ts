@@ -1,18 +1,13 @@
 import type { MessageId, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { loadSql } from '../../lib/load-sql.ts';
 import type { Db } from '../../storage/database.ts';
+import type { MemberKey } from '../members.ts';
 import type { InboxEntry } from './inbox-entry.ts';
 
 /** Where a page begins: after the entry with this activity and session. */
 export interface InboxCursor {
   readonly activityAt: string;
   readonly sessionId: string;
-}
-
-/** Whose entry of which session. */
-export interface EntryKey {
-  readonly participantId: ParticipantId;
-  readonly sessionId: SessionId;
 }
 
 interface EntryRow {
@@ -78,8 +73,8 @@ export async function readInboxPage(
 /** The entries of `keys` that are there, in one query. */
 export async function readInboxEntries(
   db: Db,
-  keys: readonly EntryKey[],
-): Promise<(EntryKey & { readonly entry: InboxEntry })[]> {
+  keys: readonly MemberKey[],
+): Promise<(MemberKey & { readonly entry: InboxEntry })[]> {
   const values = [keys.map((key) => key.participantId), keys.map((key) => key.sessionId)];
   const rows = await db.query<EntryRow>(entriesStatement, values);
   return rows.map((row) => ({
@@ -111,7 +106,7 @@ export async function findMemberships(
   db: Db,
   sessions: readonly SessionId[],
   participants: readonly ParticipantId[],
-): Promise<EntryKey[]> {
+): Promise<MemberKey[]> {
   type Row = Pick<EntryRow, 'session_id' | 'participant_id'>;
   const rows = await db.query<Row>(membershipsStatement, [sessions, participants]);
   return rows.map((row) => ({ participantId: row.participant_id, sessionId: row.session_id }));
