@@ -8,6 +8,14 @@ export type JsonObject = { readonly [key: string]: unknown };
 /** Deepest nesting of a stored object: more than any message needs, far below what breaks a parser. */
 export const maxJsonDepth = 32;
 
+/**
+ * Most items of an array and keys of an object, and longest key in UTF-16 units. Bytes are bounded elsewhere; these
+ * are for whoever reads the message: no page, index or object made from it grows by what one sender chose.
+ */
+export const maxJsonItems = 1_000;
+export const maxJsonKeys = 1_000;
+export const maxJsonKeyLength = 256;
+
 /** Whether `value` is a plain JSON object. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -16,7 +24,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /**
  * Why the parsed JSON `value` cannot be stored, or null when it can. Recursion is bounded by `maxDepth`.
  * Refused: NUL and lone surrogates in texts and keys, integers outside ±(2^53 − 1), numbers that are not
- * finite, a `__proto__` key, nesting deeper than `maxDepth`.
+ * finite, a `__proto__` key, nesting deeper than `maxDepth`, arrays, objects and keys that are too long.
  */
 export function findJsonProblem(value: unknown, maxDepth = maxJsonDepth): string | null {
   switch (typeof value) {
@@ -36,6 +44,7 @@ export function findJsonProblem(value: unknown, maxDepth = maxJsonDepth): string
 }
 
 function findInArray(values: readonly unknown[], maxDepth: number): string | null {
+  if (values.length > maxJsonItems) return `has an array of more than ${maxJsonItems} items`;
   for (const value of values) {
     const problem = findJsonProblem(value, maxDepth - 1);
     if (problem !== null) return problem;
@@ -44,9 +53,12 @@ function findInArray(values: readonly unknown[], maxDepth: number): string | nul
 }
 
 function findInObject(object: JsonObject, maxDepth: number): string | null {
-  for (const key of Object.keys(object)) {
+  const keys = Object.keys(object);
+  if (keys.length > maxJsonKeys) return `has an object of more than ${maxJsonKeys} keys`;
+  for (const key of keys) {
     // Harmless here, but a reader that merges objects would be polluted by it.
     if (key === '__proto__') return 'has a "__proto__" key';
+    if (key.length > maxJsonKeyLength) return `has a key of more than ${maxJsonKeyLength} characters`;
     const problem = findTextProblem(key) ?? findJsonProblem(object[key], maxDepth - 1);
     if (problem !== null) return problem;
   }

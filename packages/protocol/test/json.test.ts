@@ -1,10 +1,21 @@
 import { describe, expect, test } from 'vitest';
-import { findJsonProblem, isJsonObject, maxJsonDepth } from '../src/json.ts';
+import {
+  findJsonProblem,
+  isJsonObject,
+  maxJsonDepth,
+  maxJsonItems,
+  maxJsonKeyLength,
+  maxJsonKeys,
+} from '../src/json.ts';
 
 function nested(depth: number, isArray: boolean): unknown {
   return JSON.parse(
     isArray ? '['.repeat(depth) + ']'.repeat(depth) : `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`,
   );
+}
+
+function withKeys(count: number): object {
+  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`key ${index}`, index]));
 }
 
 describe('what can be stored', () => {
@@ -17,7 +28,9 @@ describe('what can be stored', () => {
     ['32 levels of lists', nested(maxJsonDepth, true)],
     ['words of the prototype', { constructor: 1, prototype: 2, toString: 3, proto__: 4 }],
     ['__proto__ as a text', { text: '__proto__' }],
-    ['many on one level', Array.from({ length: 10_000 }, (_, n) => ({ n }))],
+    ['as many items as may be', Array.from({ length: maxJsonItems }, (_, n) => ({ n }))],
+    ['as many keys as may be', withKeys(maxJsonKeys)],
+    ['a key as long as may be', { ['k'.repeat(maxJsonKeyLength)]: 1 }],
   ])('%s', (_name, value) => {
     expect(findJsonProblem(value)).toBeNull();
   });
@@ -44,6 +57,9 @@ describe('what cannot', () => {
     ['the same, negative', JSON.parse('-1e400'), 'contains a number that is not finite'],
     ['33 levels of objects', nested(33, false), depth],
     ['33 levels of lists', nested(33, true), depth],
+    ['1,001 items', new Array(1_001).fill(0), 'has an array of more than 1000 items'],
+    ['1,001 keys', withKeys(1_001), 'has an object of more than 1000 keys'],
+    ['a key of 257 characters', { ['k'.repeat(257)]: 1 }, 'has a key of more than 256 characters'],
     ['50,000 levels', nested(50_000, true), depth],
     ['a __proto__ key', JSON.parse('{"__proto__":1}'), proto],
     ['a __proto__ key that is an object', JSON.parse('{"__proto__":{"a":1}}'), proto],

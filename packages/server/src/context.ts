@@ -1,3 +1,4 @@
+import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
@@ -11,6 +12,7 @@ import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
+import { LoadMonitor } from './runtime/load-monitor.ts';
 import { MembershipWatch } from './sessions/membership-watch.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
 import { DisabledParticipants } from './socket/disabled-participants.ts';
@@ -58,6 +60,8 @@ function buildConversation({ config, target, log, overrides }: ContextOptions) {
 
 function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
   const { db, appender, activity, directory } = truth;
+  const load = new LoadMonitor({ ...config.load, log });
+  const rates = createCallerRates(config);
   const pubsub = new LocalPubSub();
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, log };
   const sessions = new SessionSupervisor(actors);
@@ -79,20 +83,29 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
+    rates: rates.participants,
+    load,
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
-  return { pubsub, sessions, inboxes, memberships, gateway };
+  return { load, rates, pubsub, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(
   { config, health, signal, log }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
-  { gateway }: ReturnType<typeof buildRuntime>,
+  { gateway, rates, load }: ReturnType<typeof buildRuntime>,
 ) {
   const authenticator = createAuthenticator({ auth: config.auth, directory, signal, log });
-  const sockets = new SocketServer({ config, authenticator, openChannel: channelsOf(gateway), log });
-  const http = new HttpServer({ config, gateway, authenticator, health, log });
+  const sockets = new SocketServer({
+    config,
+    authenticator,
+    rates,
+    load,
+    openChannel: channelsOf(gateway),
+    log,
+  });
+  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, log });
   const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
   return { sockets, http, disabledParticipants };
 }

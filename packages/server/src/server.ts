@@ -131,12 +131,14 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.sockets.stop());
     this.#resources.defer(() => context.disabledParticipants.stop());
     this.#resources.defer(() => context.memberships.stop());
+    this.#resources.defer(() => context.load.stop());
     this.#resources.defer(() => this.#lifetime.abort());
     await Promise.race([context.appender.start(), rejectWhenAborted(signal)]);
     context.activity.start();
     context.sockets.attach(context.http.server);
     context.disabledParticipants.start();
     context.memberships.start();
+    context.load.start();
     const address = await context.http.listen(listen);
     this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
   }

@@ -1,4 +1,5 @@
 import { authMode, findAuthConflicts, readJwt } from './auth-settings.ts';
+import { readRates } from './rates.ts';
 import { type Environment, readVariables } from './read-variables.ts';
 import { ConfigError, type Values, variables } from './variables.ts';
 
@@ -38,6 +39,7 @@ function group(values: Values) {
       maxBatchBytes: values.FLEETLM_APPEND_BATCH_BYTES,
       maxQueuedRows: values.FLEETLM_APPEND_QUEUE_ROWS,
       maxQueuedBytes: values.FLEETLM_APPEND_QUEUE_BYTES,
+      maxQueuedMs: values.FLEETLM_APPEND_QUEUE_MS,
       deadlineMs: values.FLEETLM_APPEND_DEADLINE_MS,
       statementTimeoutMs: values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: values.FLEETLM_APPEND_LOCK_TIMEOUT_MS,
@@ -50,7 +52,7 @@ function group(values: Values) {
     groups: { maxMembers: values.FLEETLM_GROUP_MEMBERS },
     sessions: { idleMs: values.FLEETLM_SESSION_IDLE_MS },
     cache: { maxBytes: values.FLEETLM_CACHE_BYTES, ttlMs: values.FLEETLM_CACHE_TTL_MS },
-    http: { maxBodyBytes: values.FLEETLM_HTTP_BODY_BYTES },
+    http: { maxBodyBytes: values.FLEETLM_HTTP_BODY_BYTES, maxConnections: values.FLEETLM_MAX_CONNECTIONS },
     sockets: {
       maxFrameBytes: values.FLEETLM_SOCKET_FRAME_BYTES,
       maxTopics: values.FLEETLM_SOCKET_TOPICS,
@@ -58,7 +60,12 @@ function group(values: Values) {
       stallMs: values.FLEETLM_SOCKET_STALL_MS,
       idleMs: values.FLEETLM_SOCKET_IDLE_MS,
       maxPendingFrames: values.FLEETLM_SOCKET_PENDING_FRAMES,
+      /** Of all sockets together. */
+      maxTotalQueuedBytes: values.FLEETLM_SOCKETS_QUEUE_BYTES,
     },
+    rates: readRates(values),
+    trustedProxies: values.FLEETLM_TRUSTED_PROXIES,
+    load: { maxLagMs: values.FLEETLM_LOAD_LAG_MS, maxMemoryBytes: values.FLEETLM_LOAD_MEMORY_BYTES },
     lifecycle: { shutdownMs: values.FLEETLM_SHUTDOWN_MS },
     log: { level: values.LOG_LEVEL },
     failpoints: values.FLEETLM_FAILPOINTS,

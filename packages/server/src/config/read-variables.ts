@@ -123,6 +123,17 @@ export function bytes(fallback: number, description: string): Variable<number> {
   return { ...integer(fallback, 1, 2 ** 31, description), type: 'bytes' };
 }
 
+/** A number of bytes whose default depends on the machine: null without one. */
+export function optionalBytes(shownDefault: string, description: string): Variable<number | null> {
+  return { ...integer(0, 1, 2 ** 40, description), type: 'bytes', fallback: null, shownDefault };
+}
+
+/** Something a second; 0 is no limit. Without authentication callers are whoever they say: null, no limit. */
+export function rate(perSecond: number, description: string): Variable<number | null> {
+  const shownDefault = `${perSecond}; 0 with FLEETLM_AUTH=none`;
+  return { ...integer(perSecond, 0, 10_000_000, description), fallback: null, shownDefault };
+}
+
 export function boolean(fallback: boolean, description: string): Variable<boolean> {
   return {
     read: (value) => {

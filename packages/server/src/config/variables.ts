@@ -1,5 +1,6 @@
 import { Failpoints } from '../lib/failpoints.ts';
 import { parseJwksUrl } from './jwks-url.ts';
+import { defaultRates } from './rates.ts';
 import type { Read, Variable } from './read-variables.ts';
 import {
   boolean,
@@ -8,12 +9,15 @@ import {
   integer,
   list,
   milliseconds,
+  optionalBytes,
   optionalChoice,
   optionalText,
   parsed,
+  rate,
   secret,
   text,
 } from './read-variables.ts';
+import { parseTrustedProxies } from './trusted-proxies.ts';
 
 /** One or more settings are wrong; the message names each with what to do. */
 export class ConfigError extends Error {
@@ -109,6 +113,10 @@ export const variables = {
     64 << 20,
     'Most content that waits for its commit, which bounds the memory of the queue.',
   ),
+  FLEETLM_APPEND_QUEUE_MS: milliseconds(
+    500,
+    'Longest that a newcomer to the queue would wait, at the pace of the last commits: beyond, it is refused with `overloaded`, and those that are admitted are stored within a second.',
+  ),
   FLEETLM_APPEND_DEADLINE_MS: milliseconds(
     8_000,
     'A sender gets an answer by then; phoenix.js gives up after 10 s and should hear it.',
@@ -182,6 +190,46 @@ export const variables = {
     1,
     100_000,
     'Most frames of one topic that wait for a join or an earlier answer; more are refused with `overloaded`.',
+  ),
+  FLEETLM_SOCKETS_QUEUE_BYTES: bytes(
+    256 << 20,
+    'Most bytes that wait for all sockets together: beyond, those that are furthest behind are closed with 4008, so that many slow readers cannot take the memory of everybody.',
+  ),
+  FLEETLM_MAX_CONNECTIONS: integer(
+    100_000,
+    1,
+    10_000_000,
+    'Most TCP connections, sockets and REST together: each costs a file descriptor and some 10 KiB. More are hung up on.',
+  ),
+  FLEETLM_RATE_MESSAGES: rate(
+    defaultRates.messages,
+    'Messages that a participant may send in a second, by all its sockets and REST together; four times that in one go. People type less, and a broken loop sends more. 0: no limit.',
+  ),
+  FLEETLM_RATE_FRAMES: rate(
+    defaultRates.frames,
+    'Frames and REST calls that a participant may send in a second; four times that in one go: a hundred topics are joined anew at once. 0: no limit.',
+  ),
+  FLEETLM_RATE_HANDSHAKES: rate(
+    defaultRates.handshakes,
+    'Handshakes a second from one address, and as many refused identities over REST; `FLEETLM_RATE_HANDSHAKES_BURST` in one go. Official clients try again for ever. 0: no limit.',
+  ),
+  FLEETLM_RATE_HANDSHAKES_BURST: integer(
+    4_000,
+    1,
+    10_000_000,
+    'Handshakes from one address in one go: an office behind one address comes back after a restart.',
+  ),
+  FLEETLM_TRUSTED_PROXIES: parsed(
+    parseTrustedProxies,
+    'Reverse proxies whose `X-Forwarded-For` is believed, as `10.0.0.7,10.1.0.0/16,::1`. Without them a proxy counts as one address.',
+  ),
+  FLEETLM_LOAD_LAG_MS: milliseconds(
+    200,
+    'When the event loop is late by more, the node takes nothing new (503, `overloaded`) until it has caught up: late answers to all help nobody.',
+  ),
+  FLEETLM_LOAD_MEMORY_BYTES: optionalBytes(
+    '¾ of the machine or container',
+    'When the process takes more memory, and half of that is in use, the node takes nothing new: the rest is for what it has admitted.',
   ),
   FLEETLM_SHUTDOWN_MS: milliseconds(
     30_000,

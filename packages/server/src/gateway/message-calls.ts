@@ -5,6 +5,7 @@ import {
   type SessionId,
   wireError,
 } from '@fleetlm/protocol';
+import type { ParticipantRates } from '../auth/participant-rates.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Appender } from '../conversation/append/appender.ts';
 import { findSeq, type HistoryRange, readHistory } from '../conversation/history.ts';
@@ -12,6 +13,7 @@ import type { Identity, ParticipantDirectory } from '../conversation/participant
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
+import type { Load } from '../runtime/load-monitor.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
 import type { Db } from '../storage/database.ts';
@@ -32,6 +34,8 @@ export interface MessageCallsOptions {
   readonly directory: ParticipantDirectory;
   readonly sessions: SessionSupervisor;
   readonly limits: MessageLimits;
+  readonly rates: ParticipantRates;
+  readonly load: Load;
   readonly log: Log;
 }
 
@@ -58,6 +62,11 @@ export interface JoinedSession {
   readonly feed: SessionFeed;
 }
 
+const tooMuch = fail(wireError('overloaded'));
+const tooFast = fail(
+  wireError('rate_limited', 'You send faster than is allowed: wait a second, then send again'),
+);
+
 /** What callers do with the messages of a session: append, read, follow. */
 export class MessageCalls {
   readonly #options: MessageCallsOptions;
@@ -76,6 +85,11 @@ export class MessageCalls {
     request: AppendRequest,
     done: (result: Result<Appended>) => void,
   ): void | Promise<void> {
+    const { rates, load } = this.#options;
+    if (load.isFull || !rates.mayAppend(principal)) {
+      done(load.isFull ? tooMuch : tooFast);
+      return;
+    }
     const sender = resolveSender(principal, request);
     if (!sender.ok) {
       done(sender);
@@ -101,7 +115,8 @@ export class MessageCalls {
     sessionId: SessionId | null,
     { afterId, ...range }: HistoryQuery,
   ): Promise<Result<HistoryPage>> {
-    const { db, sessions } = this.#options;
+    const { db, sessions, load } = this.#options;
+    if (load.isFull) return tooMuch;
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
     const { id, last_seq: lastSeq } = seen.value;
@@ -120,8 +135,9 @@ export class MessageCalls {
     { lastSeq, limit }: { lastSeq: number | null; limit: number },
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
-    const { db, directory, sessions } = this.#options;
+    const { db, directory, sessions, load } = this.#options;
     const { changes } = sessions;
+    if (load.isFull) return tooMuch;
     const barred = await findBarred(directory, principal);
     if (barred !== null) return fail(barred);
     const seen = await seeSession(db, principal, sessionId);

@@ -4,11 +4,14 @@ import type { Duplex } from 'node:stream';
 import { type WireError, wireError } from '@fleetlm/protocol';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Authenticator } from '../auth/authenticator.ts';
+import type { CallerRates } from '../auth/caller-rates.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
+import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { Load } from '../runtime/load-monitor.ts';
 import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
@@ -32,6 +35,8 @@ export interface HttpServerOptions {
   readonly config: Pick<Config, 'auth' | 'http'>;
   readonly gateway: Gateway;
   readonly authenticator: Authenticator;
+  readonly rates: CallerRates;
+  readonly load: Load;
   readonly health: Health;
   readonly log: Log;
   /** For tests: seconds are long. */
@@ -40,6 +45,9 @@ export interface HttpServerOptions {
 
 /** Ids in paths: one that is too long for an id must reach its route, which answers as for one that is absent. */
 const maxParamLength = 16 << 10;
+
+const tooManyRefused =
+  'Too many refused identities came from this address: correct the token, then try again';
 
 /**
  * The REST edge of one process, on the HTTP server that the socket edge shares.
@@ -59,7 +67,10 @@ export class HttpServer implements AsyncDisposable {
   constructor(options: HttpServerOptions) {
     this.#options = options;
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.server = createNodeServer(timeouts, (request, response) => this.#receive(request, response));
+    const { maxConnections } = options.config.http;
+    this.server = createNodeServer({ timeouts, maxConnections }, (request, response) =>
+      this.#receive(request, response),
+    );
     this.#app = this.#createApp();
   }
 
@@ -142,18 +153,28 @@ export class HttpServer implements AsyncDisposable {
 
   /** Before anything of a body is read. */
   async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const { config, authenticator } = this.#options;
-    const foreign = findForeign(request.headers, config.auth);
+    const foreign = findForeign(request.headers, this.#options.config.auth);
     if (foreign !== null) return sendProblem(reply, foreign);
     allowOrigin(request, reply);
     if (isPreflight(request)) return answerPreflight(reply);
-    if (this.#isDraining) return sendProblem(reply, wireError('draining'));
-    const credentials = readCredentials(request.headers);
-    if (!credentials.ok) return sendProblem(reply, credentials.error);
-    const admitted = await authenticator.authenticate(credentials.value);
-    if (!admitted.ok) return sendProblem(reply, admitted.error);
-    request.setDecorator<Principal>('principal', admitted.value);
+    const caller = await this.#identify(request.raw);
+    if (!caller.ok) return sendProblem(reply, caller.error);
+    request.setDecorator<Principal>('principal', caller.value);
     return undefined;
+  }
+
+  /** Who is calling, if it may call now. */
+  async #identify(request: IncomingMessage): Promise<Result<Principal>> {
+    const { authenticator, rates, load } = this.#options;
+    if (this.#isDraining) return fail(wireError('draining'));
+    if (load.isFull) return fail(wireError('overloaded'));
+    const credentials = readCredentials(request.headers);
+    if (!credentials.ok) return credentials;
+    if (!rates.addresses.mayIdentify(request)) return fail(wireError('rate_limited', tooManyRefused));
+    const identified = await authenticator.authenticate(credentials.value);
+    if (!identified.ok) rates.addresses.refused(request);
+    else if (!rates.participants.mayCall(identified.value)) return fail(wireError('rate_limited'));
+    return identified;
   }
 
   /** Every request comes through here first, also one that Fastify refuses before its hooks. */

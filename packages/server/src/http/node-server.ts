@@ -23,11 +23,17 @@ export const defaultTimeouts: HttpTimeouts = {
   stallMs: 30_000,
 };
 
-/** Each costs a descriptor and some KiB; sockets count too, and a node is full long before. */
-const maxConnections = 100_000;
+export interface NodeServerOptions {
+  readonly timeouts: HttpTimeouts;
+  /** Sockets count too. */
+  readonly maxConnections: number;
+}
 
 /** The process' one HTTP server: REST answers its requests, the socket server takes its upgrades. */
-export function createNodeServer(timeouts: HttpTimeouts, listener: RequestListener): Server {
+export function createNodeServer(
+  { timeouts, maxConnections }: NodeServerOptions,
+  listener: RequestListener,
+): Server {
   const server: Server = createServer(
     {
       headersTimeout: timeouts.headersMs,

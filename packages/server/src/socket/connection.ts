@@ -1,15 +1,17 @@
 import type { Duplex } from 'node:stream';
-import { type ClientFrame, decodeBinaryPush, type Serializer } from '@fleetlm/protocol';
+import { type ClientFrame, decodeBinaryPush, type Serializer, wireError } from '@fleetlm/protocol';
 import type { RawData, WebSocket } from 'ws';
+import type { ParticipantRates } from '../auth/participant-rates.ts';
 import type { Principal } from '../auth/principal.ts';
 import type { Channel, OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { unreachable } from '../lib/unreachable.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 import type { Flusher } from './flusher.ts';
 import { SendQueue } from './send-queue.ts';
-import { binaryPayload, type Ending } from './topic-effects.ts';
+import { binaryPayload, type Ending, errorReply } from './topic-effects.ts';
 import {
   type ChannelEffect,
   type ChannelEffects,
@@ -29,6 +31,7 @@ export interface ConnectionOptions {
   readonly principal: Principal;
   readonly openChannel: OpenChannel;
   readonly limits: Config['sockets'];
+  readonly rates: ParticipantRates;
   /** The time between two sweeps. */
   readonly sweepMs: number;
   readonly flusher: Flusher;
@@ -42,6 +45,8 @@ export interface CloseReason {
   readonly code: 1001 | 1002 | 1007 | 1008 | 1011 | 1012 | 4001 | 4008 | 4009;
   readonly reason: string;
 }
+
+export const slowConsumer: CloseReason = { code: 4008, reason: 'slow_consumer' };
 
 /**
  * One connected client.
@@ -59,6 +64,9 @@ export class Connection implements PortOwner {
   readonly #options: ConnectionOptions;
   #isClosing = false;
   #framesSeen = 0;
+  /** Runs out with each frame or message that came too fast. */
+  #patience: TokenBucket | null = null;
+  #isOffender = false;
   #expiry: NodeJS.Timeout | null = null;
   #activity: { readonly framesSeen: number; readonly sinceMs: number } | null = null;
 
@@ -78,7 +86,7 @@ export class Connection implements PortOwner {
       flusher,
       limits,
       isOpen: () => ws.readyState === ws.OPEN,
-      onSlow: () => this.close({ code: 4008, reason: 'slow_consumer' }),
+      onSlow: () => this.close(slowConsumer),
     });
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('ping', () => {
@@ -154,11 +162,36 @@ export class Connection implements PortOwner {
       const bytes = data as Buffer;
       const frame = isBinary ? decodeBinary(bytes) : this.serializer.decode(bytes.toString());
       if (frame === null) this.close(isBinary ? truncatedBinary : malformedFrame);
-      else this.#run(this.table.receive(frame, bytes.length));
+      else if (this.#options.rates.mayCall(this.principal))
+        this.#run(this.table.receive(frame, bytes.length));
+      else this.#refuse(frame);
+      if (this.#isOffender) this.#silence();
     } catch (error) {
       this.#log('error', { err: error }, 'socket failed');
       this.close({ code: 1011, reason: 'internal_error' });
     }
+  }
+
+  /** The frame came too fast: its sender is told so, and nothing else comes of it. */
+  #refuse(frame: ClientFrame): void {
+    this.#perform(errorReply(frame, frame.joinRef, tooFast));
+    this.tooFast();
+  }
+
+  /** Told for each answer `rate_limited`, also by channels, which must not be left in the middle of one. */
+  tooFast(): void {
+    const nowMs = performance.now();
+    this.#patience ??= new TokenBucket(patience, nowMs);
+    this.#isOffender ||= !this.#patience.take(nowMs);
+  }
+
+  /** Closes, and reads no more of what the client has sent already: it would be answered for as long as it goes on. */
+  #silence(): void {
+    const { ws, socket } = this.#options;
+    this.close({ code: 1008, reason: 'rate_limited' });
+    ws.pause();
+    // Its answer to the close frame is not read either.
+    socket.end();
   }
 
   #onError(error: Error): void {
@@ -297,6 +330,11 @@ export class Connection implements PortOwner {
     log[level]({ connection_id: id, participant_id: participantId, ...fields }, message);
   }
 }
+
+/** A client that backs off when it is told never gets there; one that ignores a hundred answers does not listen. */
+const patience = { perSecond: 10, burst: 100 };
+
+const tooFast = wireError('rate_limited', 'You send faster than is allowed: wait a second, then go on');
 
 const tokenExpired: CloseReason = { code: 4001, reason: 'token_expired' };
 const malformedFrame: CloseReason = { code: 1007, reason: 'malformed_frame' };

@@ -5,17 +5,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { errorTable, type ParticipantId, type WireError } from '@fleetlm/protocol';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import type { Authenticator } from '../auth/authenticator.ts';
+import type { CallerRates } from '../auth/caller-rates.ts';
 import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
-import { type CloseReason, Connection, type ConnectionOptions } from './connection.ts';
+import type { Load } from '../runtime/load-monitor.ts';
+import { type CloseReason, Connection, type ConnectionOptions, slowConsumer } from './connection.ts';
 import { Flusher } from './flusher.ts';
 import { type Handshake, readHandshake } from './handshake.ts';
 
 export interface SocketServerOptions {
   readonly config: Pick<Config, 'auth' | 'sockets'>;
   readonly authenticator: Authenticator;
+  readonly rates: CallerRates;
+  readonly load: Load;
   readonly openChannel: OpenChannel;
   readonly log: Log;
 }
@@ -48,7 +52,13 @@ interface Upgrade {
 
 type Accepted = Extract<Handshake, { readonly ok: true }>;
 
-const overloaded = { ok: false, status: 503 } as const;
+interface Refused {
+  readonly ok: false;
+  readonly status: 429 | 503;
+}
+
+const overloaded: Refused = { ok: false, status: 503 };
+const tooFast: Refused = { ok: false, status: 429 };
 const restart: CloseReason = { code: 1012, reason: 'restart' };
 const disconnected: CloseReason = { code: 1001, reason: 'disconnected' };
 
@@ -156,11 +166,17 @@ export class SocketServer implements AsyncDisposable {
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Until ws takes the socket over: a client that goes away must not reach the process.
     socket.on('error', destroy);
-    const isRefusing = this.#isDraining || this.#handshakes.size >= maxHandshakes;
-    const handshake = isRefusing ? overloaded : readHandshake(request, this.#options.config.auth);
+    const handshake = this.#findRefusal(request) ?? readHandshake(request, this.#options.config.auth);
     if (handshake.ok) void this.#authenticate(handshake, { request, socket, head });
     else refuse(socket, handshake.status);
   };
+
+  /** Why a handshake is refused, whatever it asks for. The cheapest answers come first: official clients never give up. */
+  #findRefusal(request: IncomingMessage): Refused | null {
+    const { load, rates } = this.#options;
+    if (this.#isDraining || load.isFull || this.#handshakes.size >= maxHandshakes) return overloaded;
+    return rates.addresses.mayConnect(request) ? null : tooFast;
+  }
 
   async #authenticate({ serializer, credentials }: Accepted, upgrade: Upgrade): Promise<void> {
     const { request, socket, head } = upgrade;
@@ -186,18 +202,32 @@ export class SocketServer implements AsyncDisposable {
 
   #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
     client.socket.off('error', destroy);
-    const { openChannel, log, config } = this.#options;
+    const { openChannel, log, config, rates } = this.#options;
     const connection = new Connection({
       ...client,
       id: randomUUID(),
       openChannel,
       log,
       limits: config.sockets,
+      rates: rates.participants,
       sweepMs: sweepInterval(config.sockets),
       flusher: this.#flusher,
       onClosed: (closed) => this.#forget(closed),
     });
     this.#connections.add(connection);
+  }
+
+  /** Each queue has its bound, and all together have one: the longest go first, and come back by cursor. */
+  #boundQueues(): void {
+    const { maxTotalQueuedBytes } = this.#options.config.sockets;
+    let total = 0;
+    for (const connection of this.#connections) total += connection.queue.waitingBytes;
+    if (total <= maxTotalQueuedBytes) return;
+    for (const connection of [...this.#connections].sort(byWaitingBytes)) {
+      if (total <= maxTotalQueuedBytes) return;
+      total -= connection.queue.waitingBytes;
+      connection.close(slowConsumer);
+    }
   }
 
   #forget(connection: Connection): void {
@@ -214,10 +244,15 @@ export class SocketServer implements AsyncDisposable {
   #sweep(): void {
     const nowMs = performance.now();
     for (const connection of this.#connections) connection.sweep(nowMs);
+    this.#boundQueues();
     for (const [socket, sinceMs] of this.#handshakes) {
       if (nowMs - sinceMs >= handshakeMs) socket.destroy();
     }
   }
+}
+
+function byWaitingBytes(a: Connection, b: Connection): number {
+  return b.queue.waitingBytes - a.queue.waitingBytes;
 }
 
 function createWebSocketServer(maxPayload: number): WebSocketServer {
@@ -246,8 +281,8 @@ function statusOf({ code }: WireError): 403 | 503 {
 }
 
 /** Answers on the raw socket, with an empty body, and hangs up. */
-function refuse(socket: Duplex, status: 400 | 403 | 404 | 503): void {
-  const retry = status === 503 ? 'Retry-After: 1\r\n' : '';
+function refuse(socket: Duplex, status: 400 | 403 | 404 | 429 | 503): void {
+  const retry = status === 429 || status === 503 ? 'Retry-After: 1\r\n' : '';
   socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`,

@@ -19,6 +19,8 @@ export interface PortOwner {
   readonly queue: SendQueue;
   /** The channel ended its topic; `error` is set for a crash. */
   end(join: ChannelJoin, ending: Ending, error?: unknown): void;
+  /** Something was refused since it came too fast. */
+  tooFast(): void;
 }
 
 /** One channel's way to its client: nothing of it has any effect once its join is over. */
@@ -80,6 +82,7 @@ export class PushReply implements Reply {
 
   error(error: WireError): void {
     this.#answer('error', JSON.stringify(toErrorReply(error)));
+    if (error.code === 'rate_limited') this.#owner.tooFast();
   }
 
   #answer(status: 'ok' | 'error', responseJson: string): void {

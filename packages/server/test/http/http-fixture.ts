@@ -9,6 +9,7 @@ import {
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
 import type { Authenticator, Credentials } from '../../src/auth/authenticator.ts';
+import { createCallerRates } from '../../src/auth/caller-rates.ts';
 import { NoAuthentication } from '../../src/auth/no-auth.ts';
 import type { Principal } from '../../src/auth/principal.ts';
 import { type Config, parseConfig } from '../../src/config/config.ts';
@@ -80,6 +81,8 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   appender.listen(sessions);
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());
+  const rates = createCallerRates(config);
+  const load = { isFull: false };
   const { messages: limits, groups } = config;
   const maxGroupMembers = groups.maxMembers;
   const gateway = new Gateway({
@@ -91,12 +94,16 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,
+    rates: rates.participants,
+    load,
     log: quietLog,
   });
   const logLines: LogLine[] = [];
   const server = new HttpServer({
     config,
     gateway,
+    rates,
+    load,
     authenticator: scripted(new NoAuthentication(directory), options.authenticate),
     health: options.health ?? (() => []),
     log: recordingLog(logLines),
@@ -104,13 +111,15 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   resources.defer(() => server.close());
-  return new HttpFixture({ server, port, db, logLines, resources });
+  return new HttpFixture({ server, port, db, load, logLines, resources });
 }
 
 export class HttpFixture implements AsyncDisposable {
   readonly server: HttpServer;
   readonly port: number;
   readonly db: Db;
+  /** A test may say that the node is full. */
+  readonly load: { isFull: boolean };
   readonly logLines: readonly LogLine[];
   readonly #resources: AsyncDisposableStack;
 
@@ -118,12 +127,14 @@ export class HttpFixture implements AsyncDisposable {
     server: HttpServer;
     port: number;
     db: Db;
+    load: { isFull: boolean };
     logLines: readonly LogLine[];
     resources: AsyncDisposableStack;
   }) {
     this.server = parts.server;
     this.port = parts.port;
     this.db = parts.db;
+    this.load = parts.load;
     this.logLines = parts.logLines;
     this.#resources = parts.resources;
   }

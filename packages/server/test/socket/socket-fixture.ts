@@ -4,6 +4,7 @@ import { type JsonObject, parseParticipantId, wireError } from '@fleetlm/protoco
 import { RawSocket, type RawSocketOptions, waitUntil } from '@fleetlm/testkit';
 import { afterEach, expect } from 'vitest';
 import type { Authenticator, Credentials } from '../../src/auth/authenticator.ts';
+import { createCallerRates } from '../../src/auth/caller-rates.ts';
 import { type Principal, service } from '../../src/auth/principal.ts';
 import type { Channel, ChannelPort, Reply } from '../../src/channels/channel.ts';
 import { type Config, parseConfig } from '../../src/config/config.ts';
@@ -23,6 +24,7 @@ export interface LogLine {
 export interface FixtureOptions {
   readonly sockets?: Partial<Config['sockets']>;
   readonly auth?: Partial<Config['auth']>;
+  readonly rates?: Partial<Config['rates']>;
   readonly authenticate?: (credentials: Credentials) => Promise<Result<Principal>>;
 }
 
@@ -48,6 +50,8 @@ export class SocketFixture implements Authenticator {
   readonly server: SocketServer;
   readonly pubsub = new LocalPubSub();
   readonly channels: RoomChannel[] = [];
+  /** A test may say that the node is full. */
+  readonly load = { isFull: false };
   readonly logLines: LogLine[] = [];
   /** What the last handshake said about its caller. */
   credentials: Credentials | null = null;
@@ -55,12 +59,14 @@ export class SocketFixture implements Authenticator {
   readonly #authenticate: FixtureOptions['authenticate'];
   readonly #http: Server;
 
-  constructor({ sockets, auth, authenticate }: FixtureOptions) {
+  constructor({ sockets, auth, rates, authenticate }: FixtureOptions) {
     const config = parseConfig({});
     this.#authenticate = authenticate;
     this.server = new SocketServer({
       config: { auth: { ...config.auth, ...auth }, sockets: { ...config.sockets, ...sockets } },
       authenticator: this,
+      rates: createCallerRates({ ...config, rates: { ...config.rates, ...rates } }),
+      load: this.load,
       openChannel: (_principal, topic, port) => this.#openChannel(topic, port),
       log: this.#log(),
     });

@@ -82,9 +82,7 @@ export class Appender implements LaneOwner {
     const { limits } = this.#options;
     const id = this.#newId() as MessageId;
     const append = new PendingAppend({ ...draft, id }, performance.now() + limits.deadlineMs, onOutcome);
-    const fits =
-      this.#pendingRows < limits.maxQueuedRows && this.#pendingSize + append.size <= limits.maxQueuedBytes;
-    if (this.#draining || !fits) {
+    if (this.#draining || !this.#fits(append)) {
       append.settle({ kind: 'overloaded' });
       return;
     }
@@ -139,6 +137,13 @@ export class Appender implements LaneOwner {
 
   isDetoured(append: PendingAppend): boolean {
     return this.#detoured.has(append.draft.sessionId);
+  }
+
+  /** A queue that is full by rows, by bytes, or by time refuses: soon is worth more than late. */
+  #fits({ size, draft }: PendingAppend): boolean {
+    const { maxQueuedRows, maxQueuedBytes, maxQueuedMs } = this.#options.limits;
+    if (this.#pendingRows >= maxQueuedRows || this.#pendingSize + size > maxQueuedBytes) return false;
+    return this.#laneOf(draft.sessionId).expectedWaitMs <= maxQueuedMs;
   }
 
   #createLane(locks: 'wait' | 'around'): Lane {

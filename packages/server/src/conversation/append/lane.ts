@@ -8,6 +8,7 @@ import type { Verdict } from './append-transaction.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
 import type { Outcome } from './draft.ts';
 import { classifyFailure } from './failure.ts';
+import { LanePace } from './lane-pace.ts';
 import { decideNextStep } from './next-step.ts';
 import type { PendingAppend } from './pending-append.ts';
 import { toOutcome } from './verdict-outcome.ts';
@@ -61,6 +62,7 @@ export class Lane {
   #batch: readonly PendingAppend[] = [];
   #running: Promise<void> | null = null;
   #closed = false;
+  readonly #pace = new LanePace();
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -68,6 +70,11 @@ export class Lane {
 
   get isConnected(): boolean {
     return this.#options.writer.isConnected;
+  }
+
+  /** How long an append that came now would wait, by the pace of the last commits. */
+  get expectedWaitMs(): number {
+    return this.#queue.length * this.#pace.msPerRow;
   }
 
   /** Connects; resolves when appends can be stored. */
@@ -123,7 +130,9 @@ export class Lane {
     while (this.#queue.length > 0) {
       this.#batch = this.#queue.splice(0, planBatch(this.#queue, this.#options.limits));
       const goAround = this.#options.locks === 'around';
+      this.#pace.begin(this.#queue.length > 0);
       await this.#write(this.#batch, { goAround, collisions: 0 });
+      this.#pace.end(this.#batch.length);
       this.#batch = [];
     }
     this.#running = null;
@@ -194,6 +203,7 @@ export class Lane {
   }
 
   async #afterFailure(batch: readonly PendingAppend[], attempts: Attempts, error: unknown): Promise<void> {
+    this.#pace.failed();
     const failure = classifyFailure(error);
     const step = decideNextStep(failure, batch.length, attempts.collisions);
     this.#options.log.warn({ err: error, failure, step, drafts: batch.length }, 'append attempt failed');
