@@ -15,6 +15,9 @@ if (major < needed) {
   process.exit(1);
 }
 
+// As `node --disable-proto=delete`, however FleetLM is started: no object is changed by a key that somebody chose.
+Reflect.deleteProperty(Object.prototype, '__proto__');
+
 // Halves the time to start. Beside the code, and not in a temporary directory where others could leave theirs.
 module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
 const isSource = process.execArgv.some((argument) => argument === '--conditions=source');

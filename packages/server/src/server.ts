@@ -59,6 +59,8 @@ export class Server implements AsyncDisposable {
     return {
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
+      handshakes: sockets.handshakeCount,
+      queuedBytes: sockets.queuedBytes,
       sessions: sessions.count,
       inboxes: inboxes.count,
       viewedSessions: inboxes.viewedSessions,

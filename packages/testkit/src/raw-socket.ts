@@ -41,6 +41,8 @@ const waitMs = 5_000;
 export class RawSocket implements AsyncDisposable {
   /** Every text as it came, in order. */
   readonly texts: string[] = [];
+  /** The payload of every pong. */
+  readonly pongs: string[] = [];
   readonly #ws: WebSocket;
   readonly #unread: RawFrame[] = [];
   readonly #watchers = new Set<() => void>();
@@ -65,6 +67,7 @@ export class RawSocket implements AsyncDisposable {
   private constructor(ws: WebSocket) {
     this.#ws = ws;
     ws.on('message', (data, isBinary) => this.#take(data as Buffer, isBinary));
+    ws.on('pong', (payload) => void this.pongs.push(payload.toString()));
     ws.on('close', (code, reason) => {
       this.#closed = { code, reason: reason.toString() };
       this.#notify();

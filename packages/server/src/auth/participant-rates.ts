@@ -20,8 +20,15 @@ export class ParticipantRates {
     return principal.kind === 'service' || this.#messages.take(principal.participantId);
   }
 
-  /** A frame, or a REST call. */
-  mayCall(principal: Principal): boolean {
-    return principal.kind === 'service' || this.#frames.take(principal.participantId);
+  /** A frame, or a REST call, with so many bytes to read: large ones count several times. */
+  mayCall(principal: Principal, bytes: number): boolean {
+    if (principal.kind === 'service') return true;
+    return this.#frames.take(principal.participantId, 1 + Math.floor(bytes / bytesPerFrame));
   }
 }
+
+/**
+ * Twice what a long letter has. The worst JSON takes 10 ms to read per 256 KiB: a rate that counted a large body
+ * once would let one caller keep the event loop busy.
+ */
+const bytesPerFrame = 16 << 10;

@@ -2,9 +2,13 @@ import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { Server } from '../server.ts';
 
+/** What an orderly end may take beyond the time that open work is given: pools, actors, the embedded Postgres. */
+const lastResortMs = 10_000;
+
 /**
  * Runs a server until SIGTERM or SIGINT, which stop it in order; a second one hurries. An error that nobody
- * caught is logged and ends the process in the same way, with a failure.
+ * caught is logged and ends the process in the same way, with a failure: what it has left behind is not known, so
+ * the end must not depend on it.
  */
 export async function runServer(config: Config, log: Log): Promise<void> {
   const server = new Server(config, { log });
@@ -17,6 +21,8 @@ export async function runServer(config: Config, log: Log): Promise<void> {
   const fail = (error: unknown) => {
     log.error({ err: error }, 'uncaught error');
     process.exitCode = 1;
+    if (server.isStopping) server.hurry();
+    setTimeout(() => process.exit(1), config.lifecycle.shutdownMs + lastResortMs).unref();
     server.stop().then(ended.resolve, ended.reject);
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);

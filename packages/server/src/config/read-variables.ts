@@ -174,21 +174,6 @@ export function optionalChoice<const T extends string>(
   return { ...choice(values, values[0], description), fallback: null, shownDefault };
 }
 
-export function list(description: string): Variable<readonly string[]> {
-  return {
-    read: (value) => ({
-      value: value
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    }),
-    fallback: [],
-    shownDefault: '',
-    type: 'list, separated by commas',
-    description,
-  };
-}
-
 function readInteger(value: string, min: number, max: number): { value: number } | string {
   const number = Number(value);
   const valid = /^-?\d+$/.test(value) && number >= min && number <= max;

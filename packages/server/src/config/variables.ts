@@ -1,4 +1,5 @@
 import { Failpoints } from '../lib/failpoints.ts';
+import { parseAllowedOrigins } from './allowed-origins.ts';
 import { parseJwksUrl } from './jwks-url.ts';
 import { defaultRates } from './rates.ts';
 import type { Read, Variable } from './read-variables.ts';
@@ -7,7 +8,6 @@ import {
   bytes,
   choice,
   integer,
-  list,
   milliseconds,
   optionalBytes,
   optionalChoice,
@@ -84,7 +84,8 @@ export const variables = {
     false,
     'Accept `FLEETLM_AUTH=none` on an address that other machines reach: anyone there can read and write everything.',
   ),
-  FLEETLM_ALLOWED_ORIGINS: list(
+  FLEETLM_ALLOWED_ORIGINS: parsed(
+    parseAllowedOrigins,
     'Web origins whose pages may connect, separated by commas (`https://app.example`). Empty: only pages from the same host.',
   ),
   FLEETLM_APPEND_LANES: integer(
@@ -207,7 +208,7 @@ export const variables = {
   ),
   FLEETLM_RATE_FRAMES: rate(
     defaultRates.frames,
-    'Frames and REST calls that a participant may send in a second; four times that in one go: a hundred topics are joined anew at once. 0: no limit.',
+    'Frames and REST calls that a participant may send in a second; four times that in one go: a hundred topics are joined anew at once. Large ones count once more for each 16 KiB. 0: no limit.',
   ),
   FLEETLM_RATE_HANDSHAKES: rate(
     defaultRates.handshakes,

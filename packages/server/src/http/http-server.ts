@@ -62,6 +62,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
   readonly #open = new OpenRequests();
   #isDraining = false;
+  /** The look at our health that is under way. */
+  #checking: Promise<readonly string[]> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(options: HttpServerOptions) {
@@ -173,8 +175,16 @@ export class HttpServer implements AsyncDisposable {
     if (!rates.addresses.mayIdentify(request)) return fail(wireError('rate_limited', tooManyRefused));
     const identified = await authenticator.authenticate(credentials.value);
     if (!identified.ok) rates.addresses.refused(request);
-    else if (!rates.participants.mayCall(identified.value)) return fail(wireError('rate_limited'));
+    else if (!rates.participants.mayCall(identified.value, this.#bodyBytes(request)))
+      return fail(wireError('rate_limited'));
     return identified;
+  }
+
+  /** What there will be to read, at most: chunks do not say. */
+  #bodyBytes({ headers }: IncomingMessage): number {
+    const { maxBodyBytes } = this.#options.config.http;
+    if (headers['transfer-encoding'] !== undefined) return maxBodyBytes;
+    return Math.min(Number(headers['content-length'] ?? 0), maxBodyBytes);
   }
 
   /** Every request comes through here first, also one that Fastify refuses before its hooks. */
@@ -203,8 +213,19 @@ export class HttpServer implements AsyncDisposable {
     return wireError(explained.code, `The body must not exceed ${config.http.maxBodyBytes} bytes`);
   }
 
+  /** One look for all who ask meanwhile: anybody may, and each asks Postgres. */
   async #findNotReady(): Promise<readonly string[]> {
-    return this.#isDraining ? ['the server is shutting down'] : this.#options.health();
+    if (this.#isDraining) return ['the server is shutting down'];
+    this.#checking ??= this.#checkHealth();
+    return this.#checking;
+  }
+
+  async #checkHealth(): Promise<readonly string[]> {
+    try {
+      return await this.#options.health();
+    } finally {
+      this.#checking = null;
+    }
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -1,4 +1,5 @@
 const finAndText = 0x81;
+const finAndPong = 0x8a;
 
 /**
  * A whole, unmasked, final text frame (RFC 6455, 5.2) holding `text`. Server frames carry no mask, so the same
@@ -20,4 +21,9 @@ export function encodeTextFrame(text: string): Buffer {
   }
   frame.write(text, headerSize, 'utf8');
   return frame;
+}
+
+/** The answer to a ping: a control frame, whose payload is at most 125 bytes. */
+export function encodePongFrame(payload: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.of(finAndPong, payload.length), payload]);
 }

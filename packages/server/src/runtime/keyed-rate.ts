@@ -16,15 +16,15 @@ export class KeyedRate {
     this.#rate = rate;
   }
 
-  /** Takes one of the key's tokens; false when it has none. */
-  take(key: string): boolean {
+  /** Takes one or more of the key's tokens; false when it has none. */
+  take(key: string, count = 1): boolean {
     if (this.#rate === null) return true;
     const nowMs = performance.now();
     const known = this.#buckets.get(key);
-    if (known) return known.take(nowMs);
+    if (known) return known.take(nowMs, count);
     const bucket = new TokenBucket(this.#rate, nowMs);
     this.#buckets.set(key, bucket);
-    return bucket.take(nowMs);
+    return bucket.take(nowMs, count);
   }
 
   /** Whether the key has no token; takes none. */

@@ -19,11 +19,14 @@ export class TokenBucket {
     this.#atMs = nowMs;
   }
 
-  /** Takes a token; false when there is none. */
-  take(nowMs: number): boolean {
+  /**
+   * Takes a token, or as many as something is worth; false when there is none. One is enough to take several: the
+   * rest is owed, so that nothing is too large for a small burst.
+   */
+  take(nowMs: number, count = 1): boolean {
     this.#refill(nowMs);
     if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    this.#tokens -= count;
     return true;
   }
 

@@ -7,7 +7,7 @@ import type { Channel, OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { unreachable } from '../lib/unreachable.ts';
-import { encodeTextFrame } from '../lib/websocket-frame.ts';
+import { encodePongFrame, encodeTextFrame } from '../lib/websocket-frame.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 import type { Flusher } from './flusher.ts';
 import { SendQueue } from './send-queue.ts';
@@ -68,6 +68,8 @@ export class Connection implements PortOwner {
   #patience: TokenBucket | null = null;
   #isOffender = false;
   #expiry: NodeJS.Timeout | null = null;
+  /** The newest ping that is not answered yet. */
+  #ping: Buffer | null = null;
   #activity: { readonly framesSeen: number; readonly sinceMs: number } | null = null;
 
   constructor(options: ConnectionOptions) {
@@ -89,9 +91,9 @@ export class Connection implements PortOwner {
       onSlow: () => this.close(slowConsumer),
     });
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
-    ws.on('ping', () => {
-      this.#framesSeen += 1;
-    });
+    ws.on('ping', (payload) => this.#onPing(payload));
+    // A pong is no sign of life: browsers answer pings while the page hangs. It costs us all the same.
+    ws.on('pong', () => this.#count(0));
     // A broken frame or socket: ws has sent its close frame, or there is nothing to send it to.
     ws.on('error', (error) => this.#onError(error));
     ws.on('close', () => this.#onClosed());
@@ -162,7 +164,7 @@ export class Connection implements PortOwner {
       const bytes = data as Buffer;
       const frame = isBinary ? decodeBinary(bytes) : this.serializer.decode(bytes.toString());
       if (frame === null) this.close(isBinary ? truncatedBinary : malformedFrame);
-      else if (this.#options.rates.mayCall(this.principal))
+      else if (this.#options.rates.mayCall(this.principal, bytes.length))
         this.#run(this.table.receive(frame, bytes.length));
       else this.#refuse(frame);
       if (this.#isOffender) this.#silence();
@@ -170,6 +172,36 @@ export class Connection implements PortOwner {
       this.#log('error', { err: error }, 'socket failed');
       this.close({ code: 1011, reason: 'internal_error' });
     }
+  }
+
+  #onPing(payload: Buffer): void {
+    if (this.#isClosing) return;
+    this.#framesSeen += 1;
+    this.#count(payload.length);
+    const isWaiting = this.#ping !== null;
+    this.#ping = payload;
+    if (!isWaiting) void this.#answerPing();
+  }
+
+  /**
+   * With room in the queue, so that a client that pings and does not read costs no more than another; of several
+   * pings the newest is answered (RFC 6455, 5.5.3).
+   */
+  async #answerPing(): Promise<void> {
+    try {
+      await this.queue.drained();
+    } catch {
+      return; // closed: nobody waits for a pong
+    }
+    if (this.#ping !== null) this.queue.send(encodePongFrame(this.#ping));
+    this.#ping = null;
+  }
+
+  /** A control frame counts as any other; nothing tells its sender but the end. */
+  #count(bytes: number): void {
+    if (this.#isClosing || this.#options.rates.mayCall(this.principal, bytes)) return;
+    this.tooFast();
+    if (this.#isOffender) this.#silence();
   }
 
   /** The frame came too fast: its sender is told so, and nothing else comes of it. */

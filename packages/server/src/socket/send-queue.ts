@@ -40,9 +40,9 @@ export class SocketClosedError extends Error {
  * Owns the frames that wait and the waiters for `drained`. States: open → slow (told `onSlow`; frames are
  * dropped) → closed; open → closed. Called by its connection, and by the server's flusher.
  *
- * It writes whole frames to the raw socket beside ws, which writes only pongs and the close frame there.
- * Without permessage-deflate ws writes those synchronously, between its own cork and uncork, and so do we: two
- * frames never interleave.
+ * It writes whole frames to the raw socket beside ws, which writes only close frames there. Without
+ * permessage-deflate ws writes those synchronously, between its own cork and uncork, and so do we: two frames
+ * never interleave.
  */
 export class SendQueue {
   readonly #options: SendQueueOptions;

@@ -99,6 +99,13 @@ export class SocketServer implements AsyncDisposable {
     return count;
   }
 
+  /** What waits to be written, to all sockets. */
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const { queue } of this.#connections) bytes += queue.waitingBytes;
+    return bytes;
+  }
+
   /** Handshakes that wait for the authenticator. */
   get handshakeCount(): number {
     return this.#handshakes.size;
@@ -220,8 +227,7 @@ export class SocketServer implements AsyncDisposable {
   /** Each queue has its bound, and all together have one: the longest go first, and come back by cursor. */
   #boundQueues(): void {
     const { maxTotalQueuedBytes } = this.#options.config.sockets;
-    let total = 0;
-    for (const connection of this.#connections) total += connection.queue.waitingBytes;
+    let total = this.queuedBytes;
     if (total <= maxTotalQueuedBytes) return;
     for (const connection of [...this.#connections].sort(byWaitingBytes)) {
       if (total <= maxTotalQueuedBytes) return;
@@ -264,6 +270,8 @@ function createWebSocketServer(maxPayload: number): WebSocketServer {
     maxPayload,
     maxFragments,
     closeTimeout: closeTimeoutMs,
+    // ws would write a pong for each ping, whether or not the client reads; the connection answers through its queue.
+    autoPong: false,
     // `readHandshake` has refused a list without it.
     handleProtocols: () => 'phoenix',
   };
@@ -285,7 +293,8 @@ function refuse(socket: Duplex, status: 400 | 403 | 404 | 429 | 503): void {
   const retry = status === 429 || status === 503 ? 'Retry-After: 1\r\n' : '';
   socket.once('finish', () => socket.destroy());
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${retry}\r\n`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n` +
+      `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${retry}\r\n`,
   );
 }
 

@@ -112,6 +112,13 @@ describe('values', () => {
     ['FLEETLM_JWKS_URL', 'http://127.0.0.1.example/jwks'],
     ['FLEETLM_JWKS_URL', 'https://user:password@issuer.example/jwks'],
     ['FLEETLM_FAILPOINTS', 'nowhere=kill'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'app.example'],
+    ['FLEETLM_ALLOWED_ORIGINS', '*'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'null'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'https://*.example'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'https://app.example/chat'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'https://user@app.example'],
+    ['FLEETLM_ALLOWED_ORIGINS', 'https://app.example,evil'],
   ])('%s=%s is refused, by name and with its value', (name, text) => {
     const problems = problemsOf({ [name]: text });
     expect(problems).toHaveLength(1);

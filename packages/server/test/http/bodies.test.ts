@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, expectProblem, type HttpFixture, startHttpFixture } from './http-fixture.ts';
 
@@ -86,7 +87,6 @@ describe('what cannot be stored', () => {
     ['a negative one', '{"a":-9007199254740992}', 'contains an integer outside ±(2^53 − 1)'],
     ['a number beyond all', '{"a":1e200000}', 'contains a number that is not finite'],
     ['33 levels', deep(33), 'nests deeper than 32 levels'],
-    ['40,000 levels', deep(40_000), 'nests deeper than 32 levels'],
     ['an array', '[]', 'must be an object'],
   ])('%s: 422 for content and metadata', async (_name, json, problem) => {
     expectProblem(await send(`{"content":${json}}`), 'invalid_request', { content: [problem] });
@@ -100,9 +100,40 @@ describe('what cannot be stored', () => {
     await expectNothingStored();
   });
 
-  test('an array bomb is no object', async () => {
-    expectProblem(await send('['.repeat(100_000) + ']'.repeat(100_000)), 'invalid_request');
+  test.each([
+    ['40,000 levels of objects', `{"content":${deep(40_000)}}`],
+    ['brackets that close', '['.repeat(128 << 10) + ']'.repeat(128 << 10)],
+    ['brackets that never close', '['.repeat(256 << 10)],
+    ['beside the fields', `{"content":{},"ignored":${'['.repeat(65)}${']'.repeat(65)}}`],
+  ])('S16: %s are refused before they are parsed: 422', async (_name, rawBody) => {
+    const errors = { body: ['nests deeper than 32 levels'] };
+    expectProblem(await send(rawBody), 'invalid_request', errors);
     await expectNothingStored();
+  });
+
+  test.each([
+    ['an array of 1,001 items', JSON.stringify(new Array(1_001).fill(0)), 'an array of more than 1000 items'],
+    [
+      'an object of 1,001 keys',
+      `{${Array.from({ length: 1_001 }, (_, n) => `"${n}":1`)}}`,
+      'an object of more than 1000 keys',
+    ],
+    ['a key of 257 characters', `{"${'k'.repeat(257)}":1}`, 'a key of more than 256 characters'],
+  ])('S16: %s: 422', async (_name, json, problem) => {
+    const answer = await send(`{"content":{"a":${json}}}`);
+    expectProblem(answer, 'invalid_request', { content: [`has ${problem}`] });
+    await expectNothingStored();
+  });
+
+  test('S15: a compressed body is refused, never inflated: 415', async () => {
+    const bomb = gzipSync(JSON.stringify({ content: { text: 'x'.repeat(10 << 20) } }));
+    for (const encoding of ['gzip', 'br', 'GZIP', 'gzip, gzip']) {
+      const answer = await send(bomb, { 'content-encoding': encoding });
+      expectProblem(answer, 'unsupported_media_type');
+      expect(answer.body.detail).toContain('Content-Encoding');
+    }
+    await expectNothingStored();
+    expect((await send('{"content":{}}', { 'content-encoding': 'identity' })).status).toBe(200);
   });
 
   test('32 levels, and the largest and smallest numbers, are stored as they are', async () => {

@@ -1,3 +1,4 @@
+import { waitUntil } from '@fleetlm/testkit';
 import { describe, expect, test } from 'vitest';
 import type { FixtureOptions, HttpFixture } from './http-fixture.ts';
 import { expectProblem, startHttpFixture } from './http-fixture.ts';
@@ -22,6 +23,26 @@ describe('health', () => {
     const ready = await fixture.get('/health/ready');
     expect([ready.status, ready.body.reasons]).toEqual([503, ['the health check failed']]);
     expect(fixture.logLines.filter(({ level }) => level === 'error')).toHaveLength(1);
+  });
+
+  test('S30: many who ask at once, without an identity, cost one look', async () => {
+    const gate = Promise.withResolvers<void>();
+    let looks = 0;
+    await using fixture = await startHttpFixture({
+      health: async () => {
+        looks += 1;
+        await gate.promise;
+        return [];
+      },
+    });
+    const connection = fixture.connect();
+    connection.write('GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(500));
+    await waitUntil(() => looks > 0);
+    expect((await fixture.get('/health/live')).status).toBe(200);
+    gate.resolve();
+    await waitUntil(() => connection.received.split('{"status":"ready"}').length === 501);
+    expect(looks).toBeLessThan(10);
+    connection.destroy();
   });
 
   test('needs no identity', async () => {

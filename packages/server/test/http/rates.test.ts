@@ -16,6 +16,24 @@ describe('calls of a participant', () => {
     expect(service.map((answer) => answer.status)).not.toContain(429);
   });
 
+  test.each([
+    ['by its Content-Length', (text: string) => text],
+    ['in chunks, of which nobody knows how many come', (text: string) => new Blob([text]).stream()],
+  ])('a large body counts several times: %s', async (_name, toBody) => {
+    await using fixture = await startHttpFixture({ env });
+    const send = () =>
+      fetch(`${fixture.url}/api/sessions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-participant-id': 'user:a' },
+        body: toBody(`{"ignored":"${'x'.repeat(200_000)}"}`),
+        duplex: 'half',
+      } as RequestInit);
+    expect((await send()).status).toBe(422);
+    expect((await send()).status).toBe(429);
+    // Four are there at the beginning, one comes back in a second: 13 are owed.
+    expectProblem(await fixture.get('/api/sessions', 'user:a'), 'rate_limited');
+  });
+
   test('messages have a rate of their own', async () => {
     await using fixture = await startHttpFixture({ env: { FLEETLM_RATE_MESSAGES: '1' } });
     await fixture.addParticipants('user:a', 'user:b');

@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as ws from 'ws';
-import { encodeTextFrame } from '../../src/lib/websocket-frame.ts';
+import { encodePongFrame, encodeTextFrame } from '../../src/lib/websocket-frame.ts';
 
 /** ws exports it, its types do not. */
 const { Receiver } = ws as unknown as { readonly Receiver: new (options: object) => Writable };
@@ -64,4 +64,12 @@ describe('ws reads what was written', () => {
       }),
     );
   });
+});
+
+test.each([0, 1, 125])('ws reads a pong of %i bytes', async (size) => {
+  const receiver = new Receiver({ isServer: false });
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  receiver.on('pong', resolve);
+  receiver.write(encodePongFrame(Buffer.alloc(size, 'x')));
+  expect((await promise).toString()).toBe('x'.repeat(size));
 });

@@ -24,6 +24,12 @@ describe('a token bucket', () => {
     expect(bucket.take(0)).toBe(false);
   });
 
+  test('one token is enough to take several, and the rest is owed', () => {
+    const bucket = new TokenBucket({ perSecond: 10, burst: 2 }, 0);
+    expect(bucket.take(0, 5)).toBe(true);
+    expect([0, 300, 399, 400].map((nowMs) => bucket.take(nowMs))).toEqual([false, false, false, true]);
+  });
+
   test('property: in no span of time does it give more than the burst and what the span brings', () => {
     const pauses = fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 200 });
     fc.assert(
