@@ -2,10 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
+import { OperationsServer } from './http/operations-server.ts';
 import { requireFreePort } from './http/require-free-port.ts';
+import { urlOf } from './http/start-listening.ts';
 import type { Log } from './lib/log.ts';
 import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
+import { Metrics, type Readings } from './observability/metrics.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-database.ts';
@@ -27,6 +30,7 @@ export class Server implements AsyncDisposable {
   readonly #config: Config;
   readonly #overrides: Overrides;
   readonly #log: Log;
+  readonly #metrics = new Metrics();
   readonly #resources = new AsyncDisposableStack();
   readonly #hurry = new AbortController();
   /** Ends a start that is under way. */
@@ -35,6 +39,7 @@ export class Server implements AsyncDisposable {
   #context: Context | null = null;
   #state: State = 'new';
   #url = '';
+  #opsUrl: string | null = null;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -47,6 +52,11 @@ export class Server implements AsyncDisposable {
   /** Where it listens, as `http://127.0.0.1:4000`; "" before. */
   get url(): string {
     return this.#url;
+  }
+
+  /** Where `FLEETLM_OPS_PORT` is served; null without one, or before. */
+  get opsUrl(): string | null {
+    return this.#opsUrl;
   }
 
   get isStopping(): boolean {
@@ -111,19 +121,21 @@ export class Server implements AsyncDisposable {
     const log = this.#log;
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
+    await this.#openOperations();
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
     await prepareTables(storage.target, database, log);
-    const health = () => this.#findNotReady();
     const context = buildContext({
       config: this.#config,
       target: storage.target,
-      health,
+      health: () => this.#findNotReady(),
+      metrics: this.#metrics,
       signal: this.#lifetime.signal,
       log,
       overrides: this.#overrides,
     });
     this.#context = context;
+    this.#metrics.readFrom(() => this.#readings);
     this.#resources.defer(() => context.db.close());
     this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
@@ -141,8 +153,17 @@ export class Server implements AsyncDisposable {
     context.disabledParticipants.start();
     context.memberships.start();
     context.load.start();
-    const address = await context.http.listen(listen);
-    this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+    this.#url = urlOf(await context.http.listen(listen));
+  }
+
+  /** First to come, last to go: a probe is told "not ready" all the while. */
+  async #openOperations(): Promise<void> {
+    const { ops } = this.#config;
+    if (ops === null) return;
+    const health = () => this.#findNotReady();
+    const server = new OperationsServer({ health, metrics: this.#metrics, log: this.#log });
+    this.#resources.use(server);
+    this.#opsUrl = urlOf(await server.listen(ops));
   }
 
   async #stop(): Promise<void> {
@@ -178,6 +199,22 @@ export class Server implements AsyncDisposable {
     );
     const isThere = await Promise.race([answered, sleep(healthTimeoutMs, false, { ref: false })]);
     return isThere ? [] : ['Postgres does not answer'];
+  }
+
+  /** What `/metrics` tells of counts that are kept anyway. */
+  get #readings(): Readings {
+    const { appender, db, load } = this.#running;
+    const { connections, topics, sessions, inboxes } = this.counts;
+    return {
+      connections,
+      topics,
+      sessions,
+      inboxes,
+      queuedRows: appender.pendingRows,
+      queuedBytes: appender.pendingBytes,
+      fullReason: load.reason,
+      pool: db.countConnections(),
+    };
   }
 
   get #running(): Context {
