@@ -8,6 +8,7 @@ import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
+import { requireDurability } from './storage/durability.ts';
 import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-database.ts';
 import { openStorage } from './storage/open-storage.ts';
 
@@ -111,6 +112,7 @@ export class Server implements AsyncDisposable {
     await requireFreePort(listen);
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
+    await requireDurability(storage.target, database.acceptedUnsafe, log);
     await prepareTables(storage.target, database, log);
     const health = () => this.#findNotReady();
     const context = buildContext({

@@ -149,7 +149,7 @@ export class Appender implements LaneOwner {
   #createLane(locks: 'wait' | 'around'): Lane {
     const { target, limits, log, failpoints, hook = noAppendHook } = this.#options;
     return new Lane({
-      writer: new Writer({ target, timeouts: limits, hook, failpoints, log }),
+      writer: new Writer({ target, settings: limits, hook, failpoints, log }),
       limits: { maxRows: limits.maxBatchRows, maxSize: limits.maxBatchBytes },
       locks,
       owner: this,
