@@ -17,7 +17,15 @@ try {
   await using postgres = await startEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off' } });
   const { host, port, user } = postgres.connection;
   const url = `postgres://${user}@/postgres?host=${encodeURIComponent(host!)}&port=${port}`;
-  await using server = new Server(parseConfig({ PORT: '0', DATABASE_URL: url, LOG_LEVEL: 'warn' }), { log });
+  await using server = new Server(
+    parseConfig({
+      PORT: '0',
+      DATABASE_URL: url,
+      LOG_LEVEL: 'warn',
+      FLEETLM_ACCEPT_UNSAFE_POSTGRES: 'fsync',
+    }),
+    { log },
+  );
   await server.start();
   for (const size of sizes) {
     const beganMs = performance.now();

@@ -20,6 +20,7 @@ import { DisabledParticipants } from './socket/disabled-participants.ts';
 import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
+import { DatabaseProbe } from './storage/database-probe.ts';
 
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
@@ -52,13 +53,21 @@ export function buildContext(options: ContextOptions) {
 }
 
 function buildConversation({ config, target, metrics, log, overrides }: ContextOptions) {
-  const opened = openDatabase(target, config.database.poolSize, log);
-  const db = overrides.wrapDb?.(opened) ?? opened;
+  const open = (poolSize: number) => {
+    const opened = openDatabase(target, poolSize, log);
+    return overrides.wrapDb?.(opened) ?? opened;
+  };
+  const db = open(config.database.poolSize);
   const hook = overrides.appendHook ?? noAppendHook;
   const { append: limits, failpoints } = config;
   const appender = new Appender({ target, limits, hook, failpoints, metrics, log });
   const activity = new ActivityWriter(db, log);
-  return { db, appender, activity, directory: new ParticipantDirectory(db.kysely) };
+  const probe = new DatabaseProbe({
+    open: () => open(1),
+    accepted: config.database.acceptedUnsafe,
+    log,
+  });
+  return { db, probe, appender, activity, directory: new ParticipantDirectory(db.kysely) };
 }
 
 function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {

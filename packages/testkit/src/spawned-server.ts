@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ProcessEnded, repositoryRoot, SpawnedProcess, type SpawnOptions } from './spawned-process.ts';
+import { acceptTestPostgres } from './test-database.ts';
 import { callApi, type TestServer } from './test-server.ts';
 
 /** A server in a process of its own. */
@@ -51,7 +52,10 @@ export async function untilListening(child: SpawnedProcess): Promise<string> {
 }
 
 function spawnServerProcess({ env, ...options }: SpawnOptions): SpawnedProcess {
-  return spawnFleetlm(['start'], { ...options, env: { PORT: '0', ...env } });
+  return spawnFleetlm(['start'], {
+    ...options,
+    env: { PORT: '0', ...(env?.['DATABASE_URL'] && acceptTestPostgres), ...env },
+  });
 }
 
 /**

@@ -7,6 +7,9 @@ import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 /** The migrated database that every test database is a copy of. */
 export const templateDatabase = 'fleetlm_template';
 
+/** A server's environment: the Postgres of the tests runs without fsync (`global-setup.ts`). */
+export const acceptTestPostgres = { FLEETLM_ACCEPT_UNSAFE_POSTGRES: 'fsync' };
+
 export interface TestDatabase extends AsyncDisposable {
   readonly target: ConnectionTarget;
   /** The same for `DATABASE_URL`. */

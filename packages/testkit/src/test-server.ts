@@ -1,6 +1,6 @@
 import { type Overrides, parseConfig, Server } from 'fleetlm';
 import { quietLog } from './quiet-log.ts';
-import { type TestDatabase, testDatabase } from './test-database.ts';
+import { acceptTestPostgres, type TestDatabase, testDatabase } from './test-database.ts';
 
 export interface TestServerOptions {
   /** Environment variables beside those that a test server needs. */
@@ -44,7 +44,12 @@ export interface ApiOptions {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   await using resources = new AsyncDisposableStack();
   const database = options.database ?? resources.use(await testDatabase());
-  const config = parseConfig({ PORT: '0', DATABASE_URL: database.url, ...options.env });
+  const config = parseConfig({
+    PORT: '0',
+    DATABASE_URL: database.url,
+    ...acceptTestPostgres,
+    ...options.env,
+  });
   const server = resources.use(new Server(config, { log: quietLog, ...options.overrides }));
   await server.start();
   const { url } = server;

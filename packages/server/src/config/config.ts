@@ -34,6 +34,7 @@ function group(values: Values) {
       waitMs: values.FLEETLM_DB_WAIT_MS,
       poolSize: values.FLEETLM_DB_POOL_SIZE,
       migrateAtStart: values.FLEETLM_MIGRATE_AT_START,
+      acceptedUnsafe: values.FLEETLM_ACCEPT_UNSAFE_POSTGRES,
     },
     append: {
       lanes: values.FLEETLM_APPEND_LANES,
@@ -45,6 +46,7 @@ function group(values: Values) {
       deadlineMs: values.FLEETLM_APPEND_DEADLINE_MS,
       statementTimeoutMs: values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: values.FLEETLM_APPEND_LOCK_TIMEOUT_MS,
+      isAsyncCommitAccepted: values.FLEETLM_ACCEPT_UNSAFE_POSTGRES.includes('synchronous_commit'),
     },
     messages: {
       maxPersonBytes: values.FLEETLM_MESSAGE_BYTES,

@@ -1,4 +1,5 @@
 import { Failpoints } from '../lib/failpoints.ts';
+import { parseAcceptedSettings } from './accepted-settings.ts';
 import { parseAllowedOrigins } from './allowed-origins.ts';
 import { parseJwksUrl } from './jwks-url.ts';
 import { defaultRates } from './rates.ts';
@@ -65,6 +66,13 @@ export const variables = {
     true,
     'Run outstanding migrations at start, under a lock; off when a deployment step does it.',
   ),
+  FLEETLM_ACCEPT_UNSAFE_POSTGRES: {
+    ...parsed(
+      parseAcceptedSettings,
+      'Settings of Postgres that may be off, although a crash then takes what was acknowledged: a start refuses each that is not named here. For tests and bulk loads.',
+    ),
+    type: 'list of fsync, full_page_writes, synchronous_commit',
+  },
   NODE_ENV: text('', '`production` makes `jwt` the default of `FLEETLM_AUTH`. Nothing else depends on it.'),
   FLEETLM_AUTH: optionalChoice(
     ['jwt', 'none'],

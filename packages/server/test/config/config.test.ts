@@ -79,6 +79,12 @@ describe('values', () => {
       (config) => config.auth.allowedOrigins,
       ['https://a.example', 'https://b.example'],
     ],
+    [
+      'FLEETLM_ACCEPT_UNSAFE_POSTGRES',
+      'fsync, full_page_writes',
+      (config) => config.database.acceptedUnsafe,
+      ['fsync', 'full_page_writes'],
+    ],
     ['LOG_LEVEL', 'silent', (config) => config.log.level, 'silent'],
     ['DATABASE_URL', 'postgres://u:p@h/d', (config) => config.database.url, 'postgres://u:p@h/d'],
   ] as [string, string, (config: ReturnType<typeof parseConfig>) => unknown, unknown][])(
@@ -111,6 +117,8 @@ describe('values', () => {
     ['FLEETLM_JWKS_URL', 'file:///etc/keys'],
     ['FLEETLM_JWKS_URL', 'http://127.0.0.1.example/jwks'],
     ['FLEETLM_JWKS_URL', 'https://user:password@issuer.example/jwks'],
+    ['FLEETLM_ACCEPT_UNSAFE_POSTGRES', 'fsync,autovacuum'],
+    ['FLEETLM_ACCEPT_UNSAFE_POSTGRES', '1'],
     ['FLEETLM_FAILPOINTS', 'nowhere=kill'],
     ['FLEETLM_ALLOWED_ORIGINS', 'app.example'],
     ['FLEETLM_ALLOWED_ORIGINS', '*'],

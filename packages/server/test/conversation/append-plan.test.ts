@@ -32,7 +32,9 @@ beforeAll(async () => {
       select 's' || i, 1, 'm' || i, 'user:a', 'text', '{}', '{}', 4, 0, 'k' || i, now() from generate_series(1, ${rows}) i;
   `);
   await client.query('analyze');
-  await client.query(writerSettings({ statementTimeoutMs: 5_000, lockTimeoutMs: 500 }));
+  await client.query(
+    writerSettings({ statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false }),
+  );
 });
 
 afterAll(async () => {

@@ -158,7 +158,7 @@ export class Appender implements LaneOwner {
   #createLane(locks: 'wait' | 'around'): Lane {
     const { target, limits, log, failpoints, metrics, hook = noAppendHook } = this.#options;
     return new Lane({
-      writer: new Writer({ target, timeouts: limits, hook, failpoints, metrics, log }),
+      writer: new Writer({ target, settings: limits, hook, failpoints, metrics, log }),
       limits: { maxRows: limits.maxBatchRows, maxSize: limits.maxBatchBytes },
       locks,
       owner: this,

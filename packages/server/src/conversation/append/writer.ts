@@ -7,11 +7,11 @@ import { type ConnectionTarget, toClientConfig } from '../../storage/connection.
 import type { AppendHook } from './append-hook.ts';
 import { appendBatch, appendFreeSessions, type PartialAppend, type Verdict } from './append-transaction.ts';
 import type { IdentifiedDraft } from './draft.ts';
-import { type WriterTimeouts, writerSettings } from './writer-settings.ts';
+import { type WriterSettings, writerSettings } from './writer-settings.ts';
 
 export interface WriterOptions {
   readonly target: ConnectionTarget;
-  readonly timeouts: WriterTimeouts;
+  readonly settings: WriterSettings;
   readonly hook: AppendHook;
   readonly failpoints: Failpoints;
   readonly metrics: Metrics;
@@ -107,18 +107,18 @@ export class Writer {
   }
 
   async #connect(): Promise<void> {
-    const { target, timeouts } = this.#options;
+    const { target, settings } = this.#options;
     const client = new Client({
       ...toClientConfig(target, 'fleetlm-append'),
       pipeline: true,
       // In pipeline mode this cuts the connection: TCP tells for minutes nothing of a peer that is gone.
-      query_timeout: timeouts.statementTimeoutMs + answerGraceMs,
+      query_timeout: settings.statementTimeoutMs + answerGraceMs,
     });
     // Without a listener the loss of an idle connection would end the process.
     client.on('error', (error) => this.#onLost(client, error));
     try {
       await client.connect();
-      await client.query(writerSettings(timeouts));
+      await client.query(writerSettings(settings));
       if (this.#backend) await terminate(client, this.#backend, this.#abort.signal);
       this.#backend = await readBackend(client);
     } catch (error) {
