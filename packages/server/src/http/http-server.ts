@@ -22,13 +22,8 @@ import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-ser
 import { OpenRequests } from './open-requests.ts';
 import { sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
+import { apiRoutes } from './routes/api-routes.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
-import { inboxRoutes } from './routes/inbox.ts';
-import { memberRoutes } from './routes/members.ts';
-import { messageRoutes } from './routes/messages.ts';
-import { participantRoutes } from './routes/participants.ts';
-import { readRoutes } from './routes/read.ts';
-import { sessionRoutes } from './routes/sessions.ts';
 import { addSocketRoute } from './routes/socket.ts';
 
 export interface HttpServerOptions {
@@ -147,8 +142,7 @@ export class HttpServer implements AsyncDisposable {
     api.decorateRequest('principal', null);
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply));
     api.setNotFoundHandler(sendNotFound);
-    const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes, inboxRoutes];
-    for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
+    for (const route of apiRoutes) addRoute(api, route, gateway);
   }
 
   /** Before anything of a body is read. */
@@ -217,7 +211,8 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): void {
+function addRoute(api: FastifyInstance, route: ApiRoute, gateway: Gateway): void {
+  const { method, path, status = 200, handle } = route;
   api.route({
     method,
     url: path,
@@ -225,9 +220,9 @@ function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): voi
       const { query, body } = request;
       const params = request.params as Record<string, string>;
       const principal = request.getDecorator<Principal>('principal');
-      const result = await handle({ principal, params, query, body });
+      const result = await handle(gateway, { principal, params, query, body });
       if (!result.ok) return sendProblem(reply, result.error);
-      return reply.code(result.value.status).type('application/json').send(result.value.json);
+      return reply.code(status).type('application/json').send(result.value);
     },
   });
 }
