@@ -1,8 +1,9 @@
 import { describeAsyncApi, describeErrors } from '@fleetlm/protocol';
 import { describeApi, describeConfiguration, describeOpenApi } from 'fleetlm';
 import { describeAuthorization } from '../tests/authorization-table.ts';
+import { describeForModels, describeIndex } from './docs-index.ts';
 
-/** The pages of docs/ that are made from the code, by name. */
+/** The pages that are made from the code and from the other pages, by their path below docs/. */
 export function generatedDocs(): Readonly<Record<string, string>> {
   return {
     'api.md': describeApi(),
@@ -11,6 +12,8 @@ export function generatedDocs(): Readonly<Record<string, string>> {
     'configuration.md': describeConfiguration(),
     'errors.md': describeErrors(),
     'openapi.json': toText(describeOpenApi()),
+    'README.md': describeIndex(),
+    '../llms.txt': describeForModels(),
   };
 }
 

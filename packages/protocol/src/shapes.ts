@@ -47,8 +47,9 @@ export const seqSchema = z
   .custom<Seq>((value) => Number.isSafeInteger(value) && (value as number) >= 1, 'must be a positive integer')
   .meta({ type: 'integer', minimum: 1, description: 'A message’s place in its session', examples: [1] });
 export const countSchema = z.int('must be an integer').min(0, 'must not be negative');
-/** A seq that a reader has reached; 0 is before the first message. */
-export const cursorSchema = countSchema;
+export const cursorSchema = countSchema.meta({
+  description: 'A seq that a reader has reached; 0 is before the first message',
+});
 export const clientIdSchema = z.custom<string>(isIdText, idHint).meta({
   ...idText,
   description: 'The sender’s own key: a repetition stores nothing',

@@ -5,7 +5,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { ok, type Result } from '../lib/result.ts';
 
 /** A call of the API, as far as HTTP has understood it: path, query and body are still anything. */
-export interface ApiCall {
+interface ApiCall {
   readonly principal: Principal;
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly query: unknown;

@@ -23,6 +23,7 @@ import { OpenRequests } from './open-requests.ts';
 import { sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { apiRoutes } from './routes/api-routes.ts';
+import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { addSocketRoute } from './routes/socket.ts';
 
@@ -128,6 +129,7 @@ export class HttpServer implements AsyncDisposable {
     app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request.id)));
     app.setNotFoundHandler(sendNotFound);
     addHealthRoutes(app, () => this.#findNotReady(), log);
+    addDocsRoutes(app, sendNotFound);
     addSocketRoute(app);
     app.register(async (api) => this.#addApi(api), { prefix: '/api' });
     return app;
