@@ -1,16 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { describeErrors } from '@fleetlm/protocol';
-import { describeConfiguration } from 'fleetlm';
-import { describeAuthorization } from '../tests/authorization-table.ts';
+import { generatedDocs } from './generated-docs.ts';
 
 // Writes the pages of docs/ that are made from the code. A test compares them.
-const pages = {
-  'authorization.md': describeAuthorization(),
-  'configuration.md': describeConfiguration(),
-  'errors.md': describeErrors(),
-};
-for (const [name, text] of Object.entries(pages)) {
+for (const [name, text] of Object.entries(generatedDocs())) {
   const target = resolve(import.meta.dirname, '../docs', name);
   writeFileSync(target, text);
   console.log(`wrote ${target}`);

@@ -4,15 +4,16 @@
  */
 
 import { z } from 'zod';
-import type { ErrorCode } from './errors.ts';
 import { type ParticipantId, parseParticipantId } from './ids.ts';
-import { findJsonProblem } from './json.ts';
+import { findJsonProblem, isJsonObject } from './json.ts';
 import { objectShape, optionalObjectShape } from './object-shape.ts';
 import {
   clientIdSchema,
   cursorSchema,
   defaultPageSize,
   draftFields,
+  errorCodeSchema,
+  fieldErrorsSchema,
   inboxConversationSchema,
   memberSchema,
   messageIdSchema,
@@ -47,7 +48,7 @@ export const participantBodySchema = optionalObjectShape(
 
 /** `POST /api/sessions` without a kind. */
 export const directSessionBodySchema = objectShape({
-  kind: z.undefined('must be "group", or left out for a direct session').optional(),
+  kind: z.undefined('must be "group", or left out for a direct session').meta({ type: 'null' }).optional(),
   initiator_id: participantIdSchema,
   peer_id: participantIdSchema,
   metadata: storableObjectSchema.default({}),
@@ -58,12 +59,32 @@ export const groupSessionBodySchema = objectShape({
   kind: z.literal('group'),
   initiator_id: participantIdSchema,
   // One issue for the whole list: 100,000 bad ids must not become 100,000 texts.
-  member_ids: z.custom<readonly ParticipantId[]>(
-    (value) => Array.isArray(value) && value.every((id) => parseParticipantId(id) !== null),
-    'must be an array of participant ids',
-  ),
+  member_ids: z
+    .custom<readonly ParticipantId[]>(
+      (value) => Array.isArray(value) && value.every((id) => parseParticipantId(id) !== null),
+      'must be an array of participant ids',
+    )
+    .meta({ type: 'array', items: { $ref: '#/components/schemas/ParticipantId' } }),
   metadata: storableObjectSchema.default({}),
 });
+
+/** `POST /api/sessions`. No plain union, so that each bad field is named as its kind of session has it. */
+export const sessionBodySchema = z
+  .unknown()
+  .transform((value, context) => {
+    const isGroup = isJsonObject(value) && value['kind'] === 'group';
+    const parsed = (isGroup ? groupSessionBodySchema : directSessionBodySchema).safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const { message, path } of parsed.error.issues) {
+      context.addIssue({ code: 'custom', message, path: [...path] });
+    }
+    return z.NEVER;
+  })
+  .meta({
+    anyOf: ['DirectSessionBody', 'GroupSessionBody'].map((name) => ({
+      $ref: `#/components/schemas/${name}`,
+    })),
+  });
 
 /** `PATCH /api/sessions/:id`. */
 export const sessionChangeBodySchema = objectShape({
@@ -153,11 +174,11 @@ export const problemSchema = z.object({
   type: z.string(),
   title: z.string(),
   status: z.int(),
-  code: z.custom<ErrorCode>((value) => typeof value === 'string'),
+  code: errorCodeSchema,
   detail: z.string(),
   request_id: z.string(),
   retryable: z.boolean(),
-  errors: z.record(z.string(), z.array(z.string())).optional(),
+  errors: fieldErrorsSchema.optional(),
 });
 export type Problem = z.infer<typeof problemSchema>;
 
@@ -174,9 +195,11 @@ function queryInteger(schema: z.ZodType<number, number>) {
 
 function displayNameSchema() {
   const hint = `must be a text of at most ${maxDisplayNameLength} characters`;
-  return z.custom<string>(
-    (value) =>
-      typeof value === 'string' && value.length <= maxDisplayNameLength && findJsonProblem(value) === null,
-    hint,
-  );
+  return z
+    .custom<string>(
+      (value) =>
+        typeof value === 'string' && value.length <= maxDisplayNameLength && findJsonProblem(value) === null,
+      hint,
+    )
+    .meta({ type: 'string', maxLength: maxDisplayNameLength });
 }

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod';
+import type { ErrorCode } from './errors.ts';
 import {
   isIdText,
   type MessageId,
@@ -20,34 +21,51 @@ import { objectShape } from './object-shape.ts';
 
 const idHint = `must be 1 to ${maxIdLength} characters without control characters`;
 
-export const participantIdSchema = z.custom<ParticipantId>(
-  (value) => parseParticipantId(value) !== null,
-  idHint,
-);
-export const sessionIdSchema = z.custom<SessionId>(
-  (value) => parseSessionId(value) !== null,
-  'must be a session id',
-);
-export const messageIdSchema = z.custom<MessageId>(
-  (value) => parseMessageId(value) !== null,
-  'must be a message id',
-);
-export const seqSchema = z.custom<Seq>(
-  (value) => Number.isSafeInteger(value) && (value as number) >= 1,
-  'must be a positive integer',
-);
-const countSchema = z.int('must be an integer').min(0, 'must not be negative');
-/** A seq that a reader has reached; 0 is before the first message. */
-export const cursorSchema = countSchema;
-export const clientIdSchema = z.custom<string>(isIdText, idHint);
+/** `meta` is what a custom check looks like in JSON Schema; it checks nothing. */
+const idText = {
+  type: 'string',
+  minLength: 1,
+  maxLength: maxIdLength,
+  pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+};
+const ulid = { type: 'string', pattern: '^[0-7][0-9A-HJKMNP-TV-Z]{25}$' };
+
+export const participantIdSchema = z
+  .custom<ParticipantId>((value) => parseParticipantId(value) !== null, idHint)
+  .meta({
+    ...idText,
+    description: 'The application’s own id, by convention `user:<slug>`',
+    examples: ['user:alice'],
+  });
+export const sessionIdSchema = z
+  .custom<SessionId>((value) => parseSessionId(value) !== null, 'must be a session id')
+  .meta({ ...ulid, description: 'Opaque', examples: ['01K9WQ3M5T8X2Y4Z6A7B8C9D0E'] });
+export const messageIdSchema = z
+  .custom<MessageId>((value) => parseMessageId(value) !== null, 'must be a message id')
+  .meta({ ...ulid, description: 'Opaque', examples: ['01K9WQ4N6V9Y3Z5A7B8C9D0E1F'] });
+export const seqSchema = z
+  .custom<Seq>((value) => Number.isSafeInteger(value) && (value as number) >= 1, 'must be a positive integer')
+  .meta({ type: 'integer', minimum: 1, description: 'A message’s place in its session', examples: [1] });
+export const countSchema = z.int('must be an integer').min(0, 'must not be negative');
+export const cursorSchema = countSchema.meta({
+  description: 'A seq that a reader has reached; 0 is before the first message',
+});
+export const clientIdSchema = z.custom<string>(isIdText, idHint).meta({
+  ...idText,
+  description: 'The sender’s own key: a repetition stores nothing',
+  examples: ['hello-1'],
+});
 
 /** An object that can be stored: see `findJsonProblem`. */
-export const storableObjectSchema = z.unknown().transform((value, context): JsonObject => {
-  const problem = isJsonObject(value) ? findJsonProblem(value) : 'must be an object';
-  if (problem === null) return value as JsonObject;
-  context.addIssue({ code: 'custom', message: problem });
-  return z.NEVER;
-});
+export const storableObjectSchema = z
+  .unknown()
+  .transform((value, context): JsonObject => {
+    const problem = isJsonObject(value) ? findJsonProblem(value) : 'must be an object';
+    if (problem === null) return value as JsonObject;
+    context.addIssue({ code: 'custom', message: problem });
+    return z.NEVER;
+  })
+  .meta({ type: 'object', additionalProperties: {} });
 
 /** Most items of one page: bounds the work that one call can ask for. */
 export const maxPageSize = 200;
@@ -71,7 +89,7 @@ export type SessionKind = (typeof sessionKinds)[number];
 export type SessionStatus = (typeof sessionStatuses)[number];
 export type MessageKind = (typeof messageKinds)[number];
 
-const timestampSchema = z.iso.datetime();
+export const timestampSchema = z.iso.datetime();
 
 export const participantSchema = z.object({
   id: participantIdSchema,
@@ -147,6 +165,14 @@ export const memberSchema = z.object({
   joined_at: timestampSchema,
 });
 export type Member = z.infer<typeof memberSchema>;
+
+/** A code of the error table. Readers must tolerate codes that they do not know. */
+export const errorCodeSchema = z
+  .custom<ErrorCode>((value) => typeof value === 'string')
+  .meta({ type: 'string', examples: ['session_not_found'] });
+
+/** What is wrong with each field; a nested field is named with dots, the whole value `body`. */
+export const fieldErrorsSchema = z.record(z.string(), z.array(z.string()));
 
 /** The fields of a message as its sender writes it, in REST bodies and inside the channel's `send`. */
 export const draftFields = {

@@ -1,6 +1,8 @@
 export { type Config, ConfigError, parseConfig } from './config/config.ts';
 export { describeConfiguration } from './config/describe-configuration.ts';
 export type { Overrides } from './context.ts';
+export { describeApi } from './http/describe-api.ts';
+export { describeOpenApi } from './http/describe-openapi.ts';
 export type { Log } from './lib/log.ts';
 export { Server } from './server.ts';
 export type { ConnectionTarget } from './storage/connection.ts';

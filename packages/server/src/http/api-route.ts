@@ -1,10 +1,11 @@
-import { parseShape } from '@fleetlm/protocol';
+import { type ErrorCode, parseShape } from '@fleetlm/protocol';
 import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import { ok, type Result } from '../lib/result.ts';
 
 /** A call of the API, as far as HTTP has understood it: path, query and body are still anything. */
-export interface ApiCall {
+interface ApiCall {
   readonly principal: Principal;
   readonly params: Readonly<Record<string, string | undefined>>;
   readonly query: unknown;
@@ -12,35 +13,71 @@ export interface ApiCall {
   readonly body: unknown;
 }
 
-export interface ApiReply {
-  readonly status: 200 | 201;
-  readonly json: string;
-}
-
-/** One call of the API: routes know shapes and the gateway, and nothing of HTTP beyond this. */
-export interface ApiRoute {
+/** What a call is, for those who read of it: the OpenAPI document is made from this alone. */
+export interface ApiRouteFacts {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below `/api`. */
   readonly path: `/${string}`;
-  readonly handle: (call: ApiCall) => Promise<Result<ApiReply>>;
+  /** For those who make clients from the document. */
+  readonly name: string;
+  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'inbox';
+  readonly summary: string;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodType;
+  readonly reply: z.ZodType;
+  /** Of a call that succeeds; 200 unless said. */
+  readonly status?: 200 | 201;
+  /** Beside those of every call, and of every call with a query or a body. */
+  readonly errors: readonly ErrorCode[];
 }
 
-/** Runs `use` with what `value` holds by `schema`, or answers with what is wrong with it. */
-export async function withShape<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  use: (parsed: z.infer<Schema>) => Promise<Result<ApiReply>>,
-): Promise<Result<ApiReply>> {
-  const parsed = parseShape(schema, value);
-  return parsed.ok ? use(parsed.value) : parsed;
+/** One call of the API: routes know shapes and the gateway, and nothing of HTTP beyond this. */
+export interface ApiRoute extends ApiRouteFacts {
+  /** The reply's JSON text, or why there is none. */
+  readonly handle: (gateway: Gateway, call: ApiCall) => Promise<Result<string>>;
+}
+
+/** A call whose query and body are what the route's shapes say. */
+type CheckedCall<Query, Body> = Pick<ApiCall, 'principal' | 'params'> & {
+  readonly query: Inferred<Query>;
+  readonly body: Inferred<Body>;
+};
+
+type Inferred<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
+
+interface CheckedRoute<Query, Body> extends Omit<ApiRouteFacts, 'query' | 'body'> {
+  readonly query?: Query;
+  readonly body?: Body;
+  readonly handle: (gateway: Gateway, call: CheckedCall<Query, Body>) => Promise<Result<string>>;
+}
+
+/** Makes a route whose `handle` is called with a checked query and body: what is documented is what is checked. */
+export function apiRoute<
+  Query extends z.ZodObject | undefined = undefined,
+  Body extends z.ZodType | undefined = undefined,
+>({ handle, ...facts }: CheckedRoute<Query, Body>): ApiRoute {
+  return {
+    ...(facts as ApiRouteFacts),
+    handle: async (gateway, { principal, params, ...given }) => {
+      const query = check<Query>(facts.query, given.query);
+      if (!query.ok) return query;
+      const body = check<Body>(facts.body, given.body);
+      if (!body.ok) return body;
+      return handle(gateway, { principal, params, query: query.value, body: body.value });
+    },
+  };
 }
 
 /** The reply to a call that succeeded, made from its value. */
 export async function replyWith<T>(
   called: Promise<Result<T>>,
   toJson: (value: T) => object,
-  status: ApiReply['status'] = 200,
-): Promise<Result<ApiReply>> {
+): Promise<Result<string>> {
   const result = await called;
-  return result.ok ? ok({ status, json: JSON.stringify(toJson(result.value)) }) : result;
+  return result.ok ? ok(JSON.stringify(toJson(result.value))) : result;
+}
+
+function check<Schema>(schema: Schema | undefined, value: unknown): Result<Inferred<Schema>> {
+  if (schema === undefined) return ok(undefined as Inferred<Schema>);
+  return parseShape(schema as z.ZodType, value) as Result<Inferred<Schema>>;
 }

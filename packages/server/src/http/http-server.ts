@@ -24,14 +24,10 @@ import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-ser
 import { OpenRequests } from './open-requests.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
+import { apiRoutes } from './routes/api-routes.ts';
+import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
-import { inboxRoutes } from './routes/inbox.ts';
-import { memberRoutes } from './routes/members.ts';
-import { messageRoutes } from './routes/messages.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
-import { participantRoutes } from './routes/participants.ts';
-import { readRoutes } from './routes/read.ts';
-import { sessionRoutes } from './routes/sessions.ts';
 import { addSocketRoute } from './routes/socket.ts';
 import { startListening } from './start-listening.ts';
 
@@ -141,6 +137,7 @@ export class HttpServer implements AsyncDisposable {
     app.addHook('onRequest', (request, _reply, done) => this.#noteRoute(request, done));
     app.decorateRequest('principal', null);
     addHealthRoutes(app, () => this.#findNotReady(), log);
+    addDocsRoutes(app, sendNotFound);
     addSocketRoute(app);
     if (config.ops === null) app.register(async (scope) => this.#addMetrics(scope));
     app.register(async (api) => this.#addApi(api), { prefix: '/api' });
@@ -155,8 +152,7 @@ export class HttpServer implements AsyncDisposable {
     const { gateway } = this.#options;
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply, this.#findBusy()));
     api.setNotFoundHandler(sendNotFound);
-    const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes, inboxRoutes];
-    for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
+    for (const route of apiRoutes) addRoute(api, route, gateway);
   }
 
   /** For the service alone; also when the node is full or drains, since that is when they are wanted. */
@@ -289,7 +285,8 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): void {
+function addRoute(api: FastifyInstance, route: ApiRoute, gateway: Gateway): void {
+  const { method, path, status = 200, handle } = route;
   api.route({
     method,
     url: path,
@@ -297,9 +294,9 @@ function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): voi
       const { query, body } = request;
       const params = request.params as Record<string, string>;
       const principal = request.getDecorator<Principal>('principal');
-      const result = await handle({ principal, params, query, body });
+      const result = await handle(gateway, { principal, params, query, body });
       if (!result.ok) return sendProblem(reply, result.error);
-      return reply.code(result.value.status).type('application/json').send(result.value.json);
+      return reply.code(status).type('application/json').send(result.value);
     },
   });
 }

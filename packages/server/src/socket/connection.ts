@@ -1,5 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { type ClientFrame, decodeBinaryPush, type Serializer, wireError } from '@fleetlm/protocol';
+import {
+  type ClientFrame,
+  type CloseCode,
+  decodeBinaryPush,
+  type Serializer,
+  wireError,
+} from '@fleetlm/protocol';
 import type { RawData, WebSocket } from 'ws';
 import type { ParticipantRates } from '../auth/participant-rates.ts';
 import type { Principal } from '../auth/principal.ts';
@@ -44,9 +50,9 @@ export interface ConnectionOptions {
   readonly onClosed: (connection: Connection) => void;
 }
 
-/** Why the server closes a socket. Never 1000: phoenix 1.7 would not come back. */
+/** Why the server closes a socket. */
 export interface CloseReason {
-  readonly code: 1001 | 1002 | 1007 | 1008 | 1011 | 1012 | 4001 | 4008 | 4009;
+  readonly code: CloseCode;
   readonly reason: string;
 }
 

@@ -1,18 +1,21 @@
-import { inboxQuerySchema, parseParticipantId } from '@fleetlm/protocol';
-import type { Gateway } from '../../gateway/gateway.ts';
-import { type ApiRoute, replyWith, withShape } from '../api-route.ts';
+import { inboxQuerySchema, inboxReplySchema, parseParticipantId } from '@fleetlm/protocol';
+import { apiRoute, replyWith } from '../api-route.ts';
+
+const getInbox = apiRoute({
+  name: 'getInbox',
+  method: 'GET',
+  path: '/participants/:id/inbox',
+  tag: 'inbox',
+  summary: 'Read a page of a participant’s inbox, the newest activity first',
+  query: inboxQuerySchema,
+  reply: inboxReplySchema,
+  errors: ['participant_not_found'],
+  handle: ({ inboxes }, { principal, params, query }) =>
+    replyWith(inboxes.page(principal, parseParticipantId(params['id']), query), ({ items, nextCursor }) => ({
+      conversations: items,
+      next_cursor: nextCursor,
+    })),
+});
 
 /** `/api/participants/:id/inbox` */
-export function inboxRoutes({ inboxes }: Gateway): ApiRoute[] {
-  const handle: ApiRoute['handle'] = ({ principal, params, query }) =>
-    withShape(inboxQuerySchema, query, (wanted) =>
-      replyWith(
-        inboxes.page(principal, parseParticipantId(params['id']), wanted),
-        ({ items, nextCursor }) => ({
-          conversations: items,
-          next_cursor: nextCursor,
-        }),
-      ),
-    );
-  return [{ method: 'GET', path: '/participants/:id/inbox', handle }];
-}
+export const inboxRoutes = [getInbox];

@@ -1,39 +1,65 @@
-import { memberBodySchema, parseParticipantId, parseSessionId, wireError } from '@fleetlm/protocol';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { MemberCalls } from '../../gateway/member-calls.ts';
-import { fail, type Result } from '../../lib/result.ts';
-import { type ApiCall, type ApiReply, type ApiRoute, replyWith, withShape } from '../api-route.ts';
+import {
+  type Member,
+  memberBodySchema,
+  membersReplySchema,
+  parseParticipantId,
+  parseSessionId,
+  wireError,
+} from '@fleetlm/protocol';
+import { fail } from '../../lib/result.ts';
+import { apiRoute, replyWith } from '../api-route.ts';
+
+const path = '/sessions/:id/members';
+const memberPath = '/sessions/:id/members/:participant_id';
+
+const listMembers = apiRoute({
+  name: 'listMembers',
+  method: 'GET',
+  path,
+  tag: 'members',
+  summary: 'List the members of a session',
+  reply: membersReplySchema,
+  errors: ['session_not_found'],
+  handle: ({ members }, { principal, params }) =>
+    replyWith(members.list(principal, parseSessionId(params['id'])), toReply),
+});
+
+const putMember = apiRoute({
+  name: 'putMember',
+  method: 'PUT',
+  path: memberPath,
+  tag: 'members',
+  summary: 'Add a member to a group, again if it has left',
+  body: memberBodySchema,
+  reply: membersReplySchema,
+  errors: ['session_not_found', 'participant_not_found', 'not_a_group'],
+  handle: async ({ members }, { principal, params, body: { wake } }) => {
+    const sessionId = parseSessionId(params['id']);
+    const participantId = parseParticipantId(params['participant_id']);
+    if (participantId === null) return fail(wireError('participant_not_found'));
+    return replyWith(members.add(principal, sessionId, participantId, wake), toReply);
+  },
+});
+
+const deleteMember = apiRoute({
+  name: 'deleteMember',
+  method: 'DELETE',
+  path: memberPath,
+  tag: 'members',
+  summary: 'Remove a member from a group; anyone may leave',
+  reply: membersReplySchema,
+  errors: ['session_not_found', 'participant_not_found', 'not_a_group'],
+  handle: async ({ members }, { principal, params }) => {
+    const sessionId = parseSessionId(params['id']);
+    const participantId = parseParticipantId(params['participant_id']);
+    if (participantId === null) return fail(wireError('participant_not_found'));
+    return replyWith(members.remove(principal, sessionId, participantId), toReply);
+  },
+});
 
 /** `/api/sessions/:id/members` */
-export function memberRoutes({ members }: Gateway): ApiRoute[] {
-  const path = '/sessions/:id/members';
-  const memberPath = '/sessions/:id/members/:participant_id';
-  return [
-    { method: 'GET', path, handle: (call) => listMembers(members, call) },
-    { method: 'PUT', path: memberPath, handle: (call) => putMember(members, call) },
-    { method: 'DELETE', path: memberPath, handle: (call) => deleteMember(members, call) },
-  ];
-}
+export const memberRoutes = [listMembers, putMember, deleteMember];
 
-function listMembers(calls: MemberCalls, { principal, params }: ApiCall): Promise<Result<ApiReply>> {
-  return replyWith(calls.list(principal, parseSessionId(params['id'])), (members) => ({ members }));
-}
-
-async function putMember(
-  calls: MemberCalls,
-  { principal, params, body }: ApiCall,
-): Promise<Result<ApiReply>> {
-  const sessionId = parseSessionId(params['id']);
-  const participantId = parseParticipantId(params['participant_id']);
-  if (participantId === null) return fail(wireError('participant_not_found'));
-  return withShape(memberBodySchema, body, ({ wake }) =>
-    replyWith(calls.add(principal, sessionId, participantId, wake), (members) => ({ members })),
-  );
-}
-
-async function deleteMember(calls: MemberCalls, { principal, params }: ApiCall): Promise<Result<ApiReply>> {
-  const sessionId = parseSessionId(params['id']);
-  const participantId = parseParticipantId(params['participant_id']);
-  if (participantId === null) return fail(wireError('participant_not_found'));
-  return replyWith(calls.remove(principal, sessionId, participantId), (members) => ({ members }));
+function toReply(members: readonly Member[]): object {
+  return { members };
 }

@@ -1,42 +1,60 @@
-import { appendBodySchema, historyQuerySchema, parseSessionId, wireError } from '@fleetlm/protocol';
+import {
+  appendBodySchema,
+  appendReplySchema,
+  historyQuerySchema,
+  historyReplySchema,
+  parseSessionId,
+  wireError,
+} from '@fleetlm/protocol';
 import type { Principal } from '../../auth/principal.ts';
 import type { Appended, AppendRequest } from '../../gateway/append-request.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
 import type { HistoryPage, MessageCalls } from '../../gateway/message-calls.ts';
 import { fail, ok, type Result } from '../../lib/result.ts';
-import { type ApiCall, type ApiReply, type ApiRoute, withShape } from '../api-route.ts';
+import { apiRoute } from '../api-route.ts';
+
+const path = '/sessions/:id/messages';
+
+const getMessages = apiRoute({
+  name: 'getMessages',
+  method: 'GET',
+  path,
+  tag: 'messages',
+  summary: 'Read a page of a session’s messages, ascending; without a cursor the newest',
+  query: historyQuerySchema,
+  reply: historyReplySchema,
+  errors: ['session_not_found'],
+  handle: async ({ messages }, { principal, params, query }) => {
+    const page = await messages.history(principal, parseSessionId(params['id']), {
+      afterSeq: query.after_seq,
+      beforeSeq: query.before_seq,
+      afterId: query.after_id,
+      limit: query.limit,
+    });
+    return page.ok ? ok(encodePage(page.value)) : page;
+  },
+});
+
+const postMessage = apiRoute({
+  name: 'postMessage',
+  method: 'POST',
+  path,
+  tag: 'messages',
+  summary: 'Append a message: answered once it is committed',
+  body: appendBodySchema,
+  reply: appendReplySchema,
+  errors: ['session_not_found', 'session_closed', 'client_id_conflict', 'not_a_member', 'outcome_unknown'],
+  handle: async ({ messages }, { principal, params, body }) => {
+    const sessionId = parseSessionId(params['id']);
+    if (sessionId === null) return fail(wireError('session_not_found'));
+    const { sender_id, client_id, ...input } = body;
+    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input };
+    const appended = await append(messages, principal, request);
+    return appended.ok ? ok(encodeAppended(appended.value)) : appended;
+  },
+});
 
 /** `/api/sessions/:id/messages` */
-export function messageRoutes({ messages }: Gateway): ApiRoute[] {
-  const path = '/sessions/:id/messages';
-  return [
-    { method: 'GET', path, handle: (call) => getMessages(messages, call) },
-    { method: 'POST', path, handle: (call) => postMessage(messages, call) },
-  ];
-}
-
-function getMessages(calls: MessageCalls, { principal, params, query }: ApiCall): Promise<Result<ApiReply>> {
-  const sessionId = parseSessionId(params['id']);
-  return withShape(historyQuerySchema, query, async (wanted) => {
-    const page = await calls.history(principal, sessionId, {
-      afterSeq: wanted.after_seq,
-      beforeSeq: wanted.before_seq,
-      afterId: wanted.after_id,
-      limit: wanted.limit,
-    });
-    return page.ok ? ok({ status: 200, json: encodePage(page.value) }) : page;
-  });
-}
-
-function postMessage(calls: MessageCalls, { principal, params, body }: ApiCall): Promise<Result<ApiReply>> {
-  const sessionId = parseSessionId(params['id']);
-  return withShape(appendBodySchema, body, async ({ sender_id, client_id, ...input }) => {
-    if (sessionId === null) return fail(wireError('session_not_found'));
-    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input };
-    const appended = await append(calls, principal, request);
-    return appended.ok ? ok({ status: 200, json: encodeAppended(appended.value) }) : appended;
-  });
-}
+export const messageRoutes = [getMessages, postMessage];
 
 function append(calls: MessageCalls, principal: Principal, request: AppendRequest) {
   const { promise, resolve } = Promise.withResolvers<Result<Appended>>();

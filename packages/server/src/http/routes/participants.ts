@@ -1,50 +1,59 @@
 import {
   parseParticipantId,
   participantBodySchema,
+  participantReplySchema,
   participantsQuerySchema,
+  participantsReplySchema,
   wireError,
 } from '@fleetlm/protocol';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { ParticipantCalls } from '../../gateway/participant-calls.ts';
-import { fail, type Result } from '../../lib/result.ts';
-import { type ApiCall, type ApiReply, type ApiRoute, replyWith, withShape } from '../api-route.ts';
+import { fail } from '../../lib/result.ts';
+import { apiRoute, replyWith } from '../api-route.ts';
 
-/** `/api/participants` */
-export function participantRoutes({ participants }: Gateway): ApiRoute[] {
-  return [
-    { method: 'GET', path: '/participants', handle: (call) => listParticipants(participants, call) },
-    { method: 'GET', path: '/participants/:id', handle: (call) => getParticipant(participants, call) },
-    { method: 'PUT', path: '/participants/:id', handle: (call) => putParticipant(participants, call) },
-  ];
-}
-
-function listParticipants(
-  participants: ParticipantCalls,
-  { principal, query }: ApiCall,
-): Promise<Result<ApiReply>> {
-  return withShape(participantsQuerySchema, query, (wanted) =>
-    replyWith(participants.list(principal, wanted), ({ items, nextCursor }) => ({
+const listParticipants = apiRoute({
+  name: 'listParticipants',
+  method: 'GET',
+  path: '/participants',
+  tag: 'participants',
+  summary: 'List participants; a participant finds itself',
+  query: participantsQuerySchema,
+  reply: participantsReplySchema,
+  errors: [],
+  handle: ({ participants }, { principal, query }) =>
+    replyWith(participants.list(principal, query), ({ items, nextCursor }) => ({
       participants: items,
       next_cursor: nextCursor,
     })),
-  );
-}
+});
 
-function getParticipant(
-  participants: ParticipantCalls,
-  { principal, params }: ApiCall,
-): Promise<Result<ApiReply>> {
-  const id = parseParticipantId(params['id']);
-  return replyWith(participants.get(principal, id), (participant) => ({ participant }));
-}
+const getParticipant = apiRoute({
+  name: 'getParticipant',
+  method: 'GET',
+  path: '/participants/:id',
+  tag: 'participants',
+  summary: 'Read a participant',
+  reply: participantReplySchema,
+  errors: ['participant_not_found'],
+  handle: ({ participants }, { principal, params }) =>
+    replyWith(participants.get(principal, parseParticipantId(params['id'])), (participant) => ({
+      participant,
+    })),
+});
 
-async function putParticipant(
-  participants: ParticipantCalls,
-  { principal, params, body }: ApiCall,
-): Promise<Result<ApiReply>> {
-  const id = parseParticipantId(params['id']);
-  if (id === null) return fail(wireError('participant_not_found', 'No participant can have such an id'));
-  return withShape(participantBodySchema, body, (change) =>
-    replyWith(participants.upsert(principal, id, change), (participant) => ({ participant })),
-  );
-}
+const putParticipant = apiRoute({
+  name: 'putParticipant',
+  method: 'PUT',
+  path: '/participants/:id',
+  tag: 'participants',
+  summary: 'Make or change a participant; its kind and status only as the service',
+  body: participantBodySchema,
+  reply: participantReplySchema,
+  errors: ['participant_not_found'],
+  handle: async ({ participants }, { principal, params, body }) => {
+    const id = parseParticipantId(params['id']);
+    if (id === null) return fail(wireError('participant_not_found', 'No participant can have such an id'));
+    return replyWith(participants.upsert(principal, id, body), (participant) => ({ participant }));
+  },
+});
+
+/** `/api/participants` */
+export const participantRoutes = [listParticipants, getParticipant, putParticipant];

@@ -1,18 +1,23 @@
-import { parseSessionId, readBodySchema } from '@fleetlm/protocol';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { Result } from '../../lib/result.ts';
-import { type ApiCall, type ApiReply, type ApiRoute, replyWith, withShape } from '../api-route.ts';
+import { parseSessionId, readBodySchema, sessionReplySchema } from '@fleetlm/protocol';
+import { apiRoute, replyWith } from '../api-route.ts';
+
+const postRead = apiRoute({
+  name: 'postRead',
+  method: 'POST',
+  path: '/sessions/:id/read',
+  tag: 'messages',
+  summary: 'Mark as read, up to a message or up to the end',
+  body: readBodySchema,
+  reply: sessionReplySchema,
+  errors: ['session_not_found', 'not_a_member'],
+  handle: async ({ reads, sessions }, { principal, params, body }) => {
+    const sessionId = parseSessionId(params['id']);
+    const { participant_id: named, message_id: messageId, seq } = body;
+    const marked = await reads.mark(principal, sessionId, { named, messageId, seq });
+    if (!marked.ok) return marked;
+    return replyWith(sessions.get(principal, sessionId), (session) => ({ session }));
+  },
+});
 
 /** `/api/sessions/:id/read` */
-export function readRoutes(gateway: Gateway): ApiRoute[] {
-  return [{ method: 'POST', path: '/sessions/:id/read', handle: (call) => postRead(gateway, call) }];
-}
-
-function postRead(gateway: Gateway, { principal, params, body }: ApiCall): Promise<Result<ApiReply>> {
-  const sessionId = parseSessionId(params['id']);
-  return withShape(readBodySchema, body, async ({ participant_id: named, message_id: messageId, seq }) => {
-    const marked = await gateway.reads.mark(principal, sessionId, { named, messageId, seq });
-    if (!marked.ok) return marked;
-    return replyWith(gateway.sessions.get(principal, sessionId), (session) => ({ session }));
-  });
-}
+export const readRoutes = [postRead];

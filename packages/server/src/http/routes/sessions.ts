@@ -1,76 +1,75 @@
 import {
-  directSessionBodySchema,
-  groupSessionBodySchema,
-  isJsonObject,
   parseSessionId,
+  sessionBodySchema,
   sessionChangeBodySchema,
+  sessionReplySchema,
   sessionsQuerySchema,
+  sessionsReplySchema,
 } from '@fleetlm/protocol';
-import type { Principal } from '../../auth/principal.ts';
-import type { Gateway } from '../../gateway/gateway.ts';
-import type { SessionCalls, SessionRequest } from '../../gateway/session-calls.ts';
-import type { Result } from '../../lib/result.ts';
-import { type ApiCall, type ApiReply, type ApiRoute, replyWith, withShape } from '../api-route.ts';
+import type { z } from 'zod';
+import type { SessionRequest } from '../../gateway/session-calls.ts';
+import { apiRoute, replyWith } from '../api-route.ts';
 
-/** `/api/sessions` */
-export function sessionRoutes({ sessions }: Gateway): ApiRoute[] {
-  return [
-    { method: 'POST', path: '/sessions', handle: (call) => postSession(sessions, call) },
-    { method: 'GET', path: '/sessions', handle: (call) => listSessions(sessions, call) },
-    { method: 'GET', path: '/sessions/:id', handle: (call) => getSession(sessions, call) },
-    { method: 'PATCH', path: '/sessions/:id', handle: (call) => patchSession(sessions, call) },
-  ];
-}
+const postSession = apiRoute({
+  name: 'postSession',
+  method: 'POST',
+  path: '/sessions',
+  tag: 'sessions',
+  summary: 'Start a direct session, or a group',
+  body: sessionBodySchema,
+  reply: sessionReplySchema,
+  status: 201,
+  errors: [],
+  handle: ({ sessions }, { principal, body }) =>
+    replyWith(sessions.create(principal, toRequest(body)), (session) => ({ session })),
+});
 
-function postSession(sessions: SessionCalls, { principal, body }: ApiCall): Promise<Result<ApiReply>> {
-  // Two shapes rather than a union, so that each bad field is named as its kind of session has it.
-  if (isJsonObject(body) && body['kind'] === 'group') {
-    return withShape(groupSessionBodySchema, body, ({ initiator_id, member_ids, metadata }) =>
-      createSession(sessions, principal, {
-        kind: 'group',
-        initiatorId: initiator_id,
-        memberIds: member_ids,
-        metadata,
-      }),
-    );
-  }
-  return withShape(directSessionBodySchema, body, ({ initiator_id, peer_id, metadata }) =>
-    createSession(sessions, principal, {
-      kind: 'direct',
-      initiatorId: initiator_id,
-      peerId: peer_id,
-      metadata,
-    }),
-  );
-}
-
-function createSession(
-  sessions: SessionCalls,
-  principal: Principal,
-  request: SessionRequest,
-): Promise<Result<ApiReply>> {
-  return replyWith(sessions.create(principal, request), (session) => ({ session }), 201);
-}
-
-function listSessions(sessions: SessionCalls, { principal, query }: ApiCall): Promise<Result<ApiReply>> {
-  return withShape(sessionsQuerySchema, query, ({ participant_id: participantId, ...wanted }) =>
+const listSessions = apiRoute({
+  name: 'listSessions',
+  method: 'GET',
+  path: '/sessions',
+  tag: 'sessions',
+  summary: 'List sessions, newest first; a participant: its own. Archived ones only by `status=archived`',
+  query: sessionsQuerySchema,
+  reply: sessionsReplySchema,
+  errors: [],
+  handle: ({ sessions }, { principal, query: { participant_id: participantId, ...wanted } }) =>
     replyWith(sessions.list(principal, { ...wanted, participantId }), ({ items, nextCursor }) => ({
       sessions: items,
       next_cursor: nextCursor,
     })),
-  );
-}
+});
 
-function getSession(sessions: SessionCalls, { principal, params }: ApiCall): Promise<Result<ApiReply>> {
-  return replyWith(sessions.get(principal, parseSessionId(params['id'])), (session) => ({ session }));
-}
+const getSession = apiRoute({
+  name: 'getSession',
+  method: 'GET',
+  path: '/sessions/:id',
+  tag: 'sessions',
+  summary: 'Read a session',
+  reply: sessionReplySchema,
+  errors: ['session_not_found'],
+  handle: ({ sessions }, { principal, params }) =>
+    replyWith(sessions.get(principal, parseSessionId(params['id'])), (session) => ({ session })),
+});
 
-function patchSession(
-  sessions: SessionCalls,
-  { principal, params, body }: ApiCall,
-): Promise<Result<ApiReply>> {
-  const id = parseSessionId(params['id']);
-  return withShape(sessionChangeBodySchema, body, (change) =>
-    replyWith(sessions.change(principal, id, change), (session) => ({ session })),
-  );
+const patchSession = apiRoute({
+  name: 'patchSession',
+  method: 'PATCH',
+  path: '/sessions/:id',
+  tag: 'sessions',
+  summary: 'Close, archive or reopen a session; replace its metadata',
+  body: sessionChangeBodySchema,
+  reply: sessionReplySchema,
+  errors: ['session_not_found'],
+  handle: ({ sessions }, { principal, params, body }) =>
+    replyWith(sessions.change(principal, parseSessionId(params['id']), body), (session) => ({ session })),
+});
+
+/** `/api/sessions` */
+export const sessionRoutes = [postSession, listSessions, getSession, patchSession];
+
+function toRequest(body: z.infer<typeof sessionBodySchema>): SessionRequest {
+  const { initiator_id: initiatorId, metadata } = body;
+  if (body.kind === 'group') return { kind: 'group', initiatorId, memberIds: body.member_ids, metadata };
+  return { kind: 'direct', initiatorId, peerId: body.peer_id, metadata };
 }

@@ -1,0 +1,119 @@
+import type { z } from 'zod';
+import {
+  channelHistoryReplySchema,
+  emptySchema,
+  errorReplySchema,
+  inboxSnapshotSchema,
+  inboxUpdateSchema,
+  joinReplySchema,
+  phoenixRefusalSchema,
+  readReplySchema,
+  receiptSchema,
+  sendReplySchema,
+  topicCrashSchema,
+} from './channel-shapes.ts';
+import {
+  appendBodySchema,
+  appendReplySchema,
+  directSessionBodySchema,
+  groupSessionBodySchema,
+  historyReplySchema,
+  inboxReplySchema,
+  memberBodySchema,
+  membersReplySchema,
+  participantBodySchema,
+  participantReplySchema,
+  participantsReplySchema,
+  problemSchema,
+  readBodySchema,
+  sessionBodySchema,
+  sessionChangeBodySchema,
+  sessionReplySchema,
+  sessionsReplySchema,
+} from './rest-shapes.ts';
+import {
+  draftSchema,
+  historyPayloadSchema,
+  inboxConversationSchema,
+  joinPayloadSchema,
+  memberSchema,
+  messageIdSchema,
+  messageSchema,
+  participantIdSchema,
+  participantSchema,
+  readPayloadSchema,
+  sendPayloadSchema,
+  sessionIdSchema,
+  sessionSchema,
+} from './shapes.ts';
+
+/** The same in what clients send and in what they are sent. */
+const idShapes = {
+  ParticipantId: participantIdSchema,
+  SessionId: sessionIdSchema,
+  MessageId: messageIdSchema,
+};
+
+/** What clients send: bodies of REST, payloads of channels. */
+const requestShapes = {
+  ParticipantBody: participantBodySchema,
+  SessionBody: sessionBodySchema,
+  DirectSessionBody: directSessionBodySchema,
+  GroupSessionBody: groupSessionBodySchema,
+  SessionChangeBody: sessionChangeBodySchema,
+  MemberBody: memberBodySchema,
+  AppendBody: appendBodySchema,
+  ReadBody: readBodySchema,
+  Draft: draftSchema,
+  JoinPayload: joinPayloadSchema,
+  SendPayload: sendPayloadSchema,
+  ReadPayload: readPayloadSchema,
+  HistoryPayload: historyPayloadSchema,
+};
+
+/** What clients are sent. They must tolerate fields that are not named here. */
+const replyShapes = {
+  Participant: participantSchema,
+  Session: sessionSchema,
+  Member: memberSchema,
+  Message: messageSchema,
+  InboxConversation: inboxConversationSchema,
+  ParticipantReply: participantReplySchema,
+  ParticipantsReply: participantsReplySchema,
+  SessionReply: sessionReplySchema,
+  SessionsReply: sessionsReplySchema,
+  MembersReply: membersReplySchema,
+  AppendReply: appendReplySchema,
+  HistoryReply: historyReplySchema,
+  InboxReply: inboxReplySchema,
+  Problem: problemSchema,
+  JoinReply: joinReplySchema,
+  SendReply: sendReplySchema,
+  ReadReply: readReplySchema,
+  ChannelHistoryReply: channelHistoryReplySchema,
+  Receipt: receiptSchema,
+  InboxSnapshot: inboxSnapshotSchema,
+  InboxUpdate: inboxUpdateSchema,
+  Empty: emptySchema,
+  ErrorReply: errorReplySchema,
+  PhoenixRefusal: phoenixRefusalSchema,
+  TopicCrash: topicCrashSchema,
+};
+
+/** The name of a wire shape, the same in OpenAPI, AsyncAPI and `wire.json`. */
+export type ShapeName = keyof typeof idShapes | keyof typeof requestShapes | keyof typeof replyShapes;
+
+type Named = Readonly<Record<string, z.ZodType>>;
+
+export const shapesByDirection: { readonly input: Named; readonly output: Named } = {
+  input: { ...idShapes, ...requestShapes },
+  output: { ...idShapes, ...replyShapes },
+};
+
+/** The name of a shape, by which documents refer to it. Throws for one that has none. */
+export function shapeName(schema: z.ZodType): ShapeName {
+  const { input, output } = shapesByDirection;
+  const found = [...Object.entries(input), ...Object.entries(output)].find(([, each]) => each === schema);
+  if (!found) throw new Error('a shape of the wire has no name: add it to wire-shapes.ts');
+  return found[0] as ShapeName;
+}

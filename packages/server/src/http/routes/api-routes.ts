@@ -1,0 +1,17 @@
+import type { ApiRoute } from '../api-route.ts';
+import { inboxRoutes } from './inbox.ts';
+import { memberRoutes } from './members.ts';
+import { messageRoutes } from './messages.ts';
+import { participantRoutes } from './participants.ts';
+import { readRoutes } from './read.ts';
+import { sessionRoutes } from './sessions.ts';
+
+/** Every call below `/api`, as it is served and as it is documented. */
+export const apiRoutes: readonly ApiRoute[] = [
+  ...participantRoutes,
+  ...sessionRoutes,
+  ...memberRoutes,
+  ...messageRoutes,
+  ...readRoutes,
+  ...inboxRoutes,
+];
