@@ -11,6 +11,7 @@ import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
+import type { Tracing } from './observability/tracing.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { LoadMonitor } from './runtime/load-monitor.ts';
 import { MembershipWatch } from './sessions/membership-watch.ts';
@@ -34,6 +35,7 @@ export interface ContextOptions {
   readonly health: Health;
   /** Aborted when the server is gone. */
   readonly signal: AbortSignal;
+  readonly tracing: Tracing;
   readonly log: Log;
   readonly overrides: Overrides;
 }
@@ -92,7 +94,7 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
 }
 
 function buildEdges(
-  { config, health, signal, log }: ContextOptions,
+  { config, health, signal, tracing, log }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
   { gateway, rates, load }: ReturnType<typeof buildRuntime>,
 ) {
@@ -103,9 +105,10 @@ function buildEdges(
     rates,
     load,
     openChannel: channelsOf(gateway),
+    tracing,
     log,
   });
-  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, log });
+  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, tracing, log });
   const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
   return { sockets, http, disabledParticipants };
 }

@@ -6,6 +6,7 @@ import { requireFreePort } from './http/require-free-port.ts';
 import type { Log } from './lib/log.ts';
 import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
+import { createTracing } from './observability/tracing.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-database.ts';
@@ -105,19 +106,22 @@ export class Server implements AsyncDisposable {
   }
 
   async #open(): Promise<void> {
-    const { database, listen } = this.#config;
+    const { database, listen, tracing: exporter } = this.#config;
     const log = this.#log;
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
     await prepareTables(storage.target, database, log);
+    const tracing = await createTracing(exporter, log);
+    this.#resources.defer(() => tracing.stop());
     const health = () => this.#findNotReady();
     const context = buildContext({
       config: this.#config,
       target: storage.target,
       health,
       signal: this.#lifetime.signal,
+      tracing,
       log,
       overrides: this.#overrides,
     });

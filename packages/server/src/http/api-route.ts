@@ -2,6 +2,7 @@ import { parseShape } from '@fleetlm/protocol';
 import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import { ok, type Result } from '../lib/result.ts';
+import type { Trace } from '../observability/tracing.ts';
 
 /** A call of the API, as far as HTTP has understood it: path, query and body are still anything. */
 export interface ApiCall {
@@ -10,6 +11,7 @@ export interface ApiCall {
   readonly query: unknown;
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown;
+  readonly trace: Trace | null;
 }
 
 export interface ApiReply {

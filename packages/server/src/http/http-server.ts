@@ -11,6 +11,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
@@ -22,6 +23,7 @@ import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-ser
 import { OpenRequests } from './open-requests.ts';
 import { sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
+import { RequestTraces } from './request-traces.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { inboxRoutes } from './routes/inbox.ts';
 import { memberRoutes } from './routes/members.ts';
@@ -38,6 +40,7 @@ export interface HttpServerOptions {
   readonly rates: CallerRates;
   readonly load: Load;
   readonly health: Health;
+  readonly tracing: Tracing;
   readonly log: Log;
   /** For tests: seconds are long. */
   readonly timeouts?: Partial<HttpTimeouts>;
@@ -61,11 +64,13 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
   readonly #open = new OpenRequests();
+  readonly #traces: RequestTraces;
   #isDraining = false;
   #closing: Promise<void> | null = null;
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#traces = new RequestTraces(options.tracing);
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
     const { maxConnections } = options.config.http;
     this.server = createNodeServer({ timeouts, maxConnections }, (request, response) =>
@@ -126,11 +131,11 @@ export class HttpServer implements AsyncDisposable {
       routerOptions: { maxParamLength },
       clientErrorHandler: (error, socket) => this.#onClientError(error, socket),
       frameworkErrors: (error, request, reply) => {
-        void sendProblem(reply, toWireError(error, log, request.id));
+        void sendProblem(reply, toWireError(error, log, { requestId: request.id }));
       },
     });
     acceptJsonOnly(app);
-    app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request.id)));
+    app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request)));
     app.setNotFoundHandler(sendNotFound);
     addHealthRoutes(app, () => this.#findNotReady(), log);
     addSocketRoute(app);
@@ -148,7 +153,7 @@ export class HttpServer implements AsyncDisposable {
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply));
     api.setNotFoundHandler(sendNotFound);
     const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes, inboxRoutes];
-    for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
+    for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route, this.#traces);
   }
 
   /** Before anything of a body is read. */
@@ -160,6 +165,7 @@ export class HttpServer implements AsyncDisposable {
     const caller = await this.#identify(request.raw);
     if (!caller.ok) return sendProblem(reply, caller.error);
     request.setDecorator<Principal>('principal', caller.value);
+    this.#traces.begin(request, reply);
     return undefined;
   }
 
@@ -189,16 +195,19 @@ export class HttpServer implements AsyncDisposable {
     response.once('close', () => {
       const durationMs = Math.round((performance.now() - startedMs) * 10) / 10;
       const { statusCode: status, writableFinished: isAnswered } = response;
-      const line = { requestId, method, path, status, isAnswered, durationMs };
+      const traceId = this.#traces.of(request)?.traceId;
+      const line = { requestId, trace_id: traceId, method, path, status, isAnswered, durationMs };
+      this.#traces.end(request, response);
       if (status >= 500) this.#options.log.info(line, 'request');
       else this.#options.log.debug(line, 'request');
     });
     this.#app.routing(request, response);
   }
 
-  #explain(error: unknown, requestId: string): WireError {
+  #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {
     const { log, config } = this.#options;
-    const explained = toWireError(error, log, requestId);
+    const traceId = this.#traces.of(raw)?.traceId;
+    const explained = toWireError(error, log, { requestId, traceId });
     if (explained.code !== 'payload_too_large') return explained;
     return wireError(explained.code, `The body must not exceed ${config.http.maxBodyBytes} bytes`);
   }
@@ -217,7 +226,7 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): void {
+function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute, traces: RequestTraces): void {
   api.route({
     method,
     url: path,
@@ -225,7 +234,7 @@ function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): voi
       const { query, body } = request;
       const params = request.params as Record<string, string>;
       const principal = request.getDecorator<Principal>('principal');
-      const result = await handle({ principal, params, query, body });
+      const result = await handle({ principal, params, query, body, trace: traces.of(request.raw) });
       if (!result.ok) return sendProblem(reply, result.error);
       return reply.code(result.value.status).type('application/json').send(result.value.json);
     },

@@ -56,12 +56,18 @@ export function sendProblem(reply: FastifyReply, error: WireError): FastifyReply
     .send(JSON.stringify(toProblem(error, reply.request.id)));
 }
 
+/** By which the log knows a request. */
+export interface RequestIds {
+  readonly requestId: string;
+  readonly traceId?: string | undefined;
+}
+
 /** What the client is told of an error that was thrown. Our own failures are logged here, once. */
-export function toWireError(error: unknown, log: Log, requestId: string): WireError {
+export function toWireError(error: unknown, log: Log, { requestId, traceId }: RequestIds): WireError {
   if (error instanceof Refusal) return error.error;
   const known = findFrameworkError(error);
   if (known !== null) return known;
-  log.error({ err: error, requestId }, 'request failed');
+  log.error({ err: error, requestId, trace_id: traceId }, 'request failed');
   return wireError('internal_error', `Something went wrong here; the log has it as ${requestId}`);
 }
 

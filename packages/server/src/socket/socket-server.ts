@@ -10,6 +10,7 @@ import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { type CloseReason, Connection, type ConnectionOptions, slowConsumer } from './connection.ts';
 import { Flusher } from './flusher.ts';
@@ -21,6 +22,7 @@ export interface SocketServerOptions {
   readonly rates: CallerRates;
   readonly load: Load;
   readonly openChannel: OpenChannel;
+  readonly tracing: Tracing;
   readonly log: Log;
 }
 
@@ -202,11 +204,12 @@ export class SocketServer implements AsyncDisposable {
 
   #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
     client.socket.off('error', destroy);
-    const { openChannel, log, config, rates } = this.#options;
+    const { openChannel, log, config, rates, tracing } = this.#options;
     const connection = new Connection({
       ...client,
       id: randomUUID(),
       openChannel,
+      tracing,
       log,
       limits: config.sockets,
       rates: rates.participants,

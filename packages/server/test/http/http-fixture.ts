@@ -21,6 +21,7 @@ import { InboxSupervisor } from '../../src/inbox/inbox-supervisor.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Result } from '../../src/lib/result.ts';
+import { noTracing } from '../../src/observability/tracing.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
@@ -106,6 +107,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     load,
     authenticator: scripted(new NoAuthentication(directory), options.authenticate),
     health: options.health ?? (() => []),
+    tracing: noTracing,
     log: recordingLog(logLines),
     ...(options.timeouts && { timeouts: options.timeouts }),
   });

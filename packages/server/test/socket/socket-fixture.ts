@@ -10,6 +10,7 @@ import type { Channel, ChannelPort, Reply } from '../../src/channels/channel.ts'
 import { type Config, parseConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
+import { noTracing } from '../../src/observability/tracing.ts';
 import { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { answerWithoutUpgrade, isWebSocketUpgrade, socketPath } from '../../src/socket/handshake.ts';
@@ -68,6 +69,7 @@ export class SocketFixture implements Authenticator {
       rates: createCallerRates({ ...config, rates: { ...config.rates, ...rates } }),
       load: this.load,
       openChannel: (_principal, topic, port) => this.#openChannel(topic, port),
+      tracing: noTracing,
       log: this.#log(),
     });
     this.#http = createServer({ shouldUpgradeCallback: isWebSocketUpgrade }, (request, response) => {

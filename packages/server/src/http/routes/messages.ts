@@ -28,11 +28,12 @@ function getMessages(calls: MessageCalls, { principal, params, query }: ApiCall)
   });
 }
 
-function postMessage(calls: MessageCalls, { principal, params, body }: ApiCall): Promise<Result<ApiReply>> {
+function postMessage(calls: MessageCalls, call: ApiCall): Promise<Result<ApiReply>> {
+  const { principal, params, body, trace } = call;
   const sessionId = parseSessionId(params['id']);
   return withShape(appendBodySchema, body, async ({ sender_id, client_id, ...input }) => {
     if (sessionId === null) return fail(wireError('session_not_found'));
-    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input };
+    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input, trace };
     const appended = await append(calls, principal, request);
     return appended.ok ? ok({ status: 200, json: encodeAppended(appended.value) }) : appended;
   });
