@@ -12,6 +12,7 @@ import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
 import type { Metrics } from './observability/metrics.ts';
+import type { Tracing } from './observability/tracing.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { LoadMonitor } from './runtime/load-monitor.ts';
 import { MembershipWatch } from './sessions/membership-watch.ts';
@@ -37,6 +38,7 @@ export interface ContextOptions {
   readonly metrics: Metrics;
   /** Aborted when the server is gone. */
   readonly signal: AbortSignal;
+  readonly tracing: Tracing;
   readonly log: Log;
   readonly overrides: Overrides;
 }
@@ -105,7 +107,7 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
 }
 
 function buildEdges(
-  { config, health, metrics, signal, log }: ContextOptions,
+  { config, health, metrics, signal, tracing, log }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
   { gateway, rates, load }: ReturnType<typeof buildRuntime>,
 ) {
@@ -117,9 +119,11 @@ function buildEdges(
     load,
     openChannel: channelsOf(gateway),
     metrics,
+    tracing,
     log,
   });
-  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, metrics, log });
+  const told = { metrics, tracing, log };
+  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, ...told });
   const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
   return { sockets, http, disabledParticipants };
 }

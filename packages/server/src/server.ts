@@ -7,6 +7,7 @@ import type { Log } from './lib/log.ts';
 import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
 import { Metrics, type Readings } from './observability/metrics.ts';
+import { createTracing } from './observability/tracing.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { requireDurability } from './storage/durability.ts';
@@ -113,7 +114,7 @@ export class Server implements AsyncDisposable {
   }
 
   async #open(): Promise<void> {
-    const { database, listen } = this.#config;
+    const { database, listen, tracing: exporter } = this.#config;
     const log = this.#log;
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
@@ -122,12 +123,15 @@ export class Server implements AsyncDisposable {
     signal.throwIfAborted();
     await requireDurability(storage.target, database.acceptedUnsafe, log);
     await prepareTables(storage.target, database, log);
+    const tracing = await createTracing(exporter, log);
+    this.#resources.defer(() => tracing.stop());
     const context = buildContext({
       config: this.#config,
       target: storage.target,
       health: () => this.#findNotReady(),
       metrics: this.#metrics,
       signal: this.#lifetime.signal,
+      tracing,
       log,
       overrides: this.#overrides,
     });

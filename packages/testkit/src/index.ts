@@ -19,4 +19,5 @@ export * from './tcp-proxy.ts';
 export * from './test-database.ts';
 export * from './test-server.ts';
 export * from './tokens.ts';
+export * from './trace-collector.ts';
 export * from './wait-until.ts';

@@ -1,6 +1,7 @@
 import type { JsonObject, WireError } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
 import type { Result } from '../lib/result.ts';
+import type { Trace } from '../observability/tracing.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
 
 /**
@@ -25,6 +26,8 @@ export interface ChannelPort {
 
 /** Answers one push, exactly once. */
 export interface Reply {
+  /** Of the push that it answers. */
+  readonly trace: Trace | null;
   ok(responseJson: string): void;
   error(error: WireError): void;
 }

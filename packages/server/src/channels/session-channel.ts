@@ -120,10 +120,11 @@ export class SessionChannel implements Channel, FeedReader {
     const { gateway, principal } = this.#options;
     const { content: input, sender_id: senderId = null, client_id: clientId = null } = parsed.value;
     const sessionId = this.#joined!.session.id;
+    const { trace } = reply;
     const send: PendingSend = { reply, result: null };
     this.#sending.push(send);
     this.#handOn(() =>
-      gateway.messages.append(principal, { sessionId, senderId, clientId, input }, (result) => {
+      gateway.messages.append(principal, { sessionId, senderId, clientId, input, trace }, (result) => {
         send.result = result;
         this.#answerSends();
       }),

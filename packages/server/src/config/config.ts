@@ -1,6 +1,7 @@
 import { authMode, findAuthConflicts, readJwt } from './auth-settings.ts';
 import { readRates } from './rates.ts';
 import { type Environment, readVariables } from './read-variables.ts';
+import { readTracing } from './tracing-settings.ts';
 import { ConfigError, type Values, variables } from './variables.ts';
 
 export { ConfigError };
@@ -72,6 +73,7 @@ function group(values: Values) {
     load: { maxLagMs: values.FLEETLM_LOAD_LAG_MS, maxMemoryBytes: values.FLEETLM_LOAD_MEMORY_BYTES },
     lifecycle: { shutdownMs: values.FLEETLM_SHUTDOWN_MS },
     log: { level: values.LOG_LEVEL },
+    tracing: readTracing(values),
     failpoints: values.FLEETLM_FAILPOINTS,
   };
 }

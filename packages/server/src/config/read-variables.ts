@@ -139,6 +139,19 @@ export function rate(perSecond: number, description: string): Variable<number | 
   return { ...integer(perSecond, 0, 10_000_000, description), fallback: null, shownDefault };
 }
 
+export function ratio(fallback: number, description: string): Variable<number> {
+  return {
+    read: (value) => {
+      const valid = /^(\d+(\.\d*)?|\.\d+)$/.test(value) && Number(value) <= 1;
+      return valid ? { value: Number(value) } : 'must be a number from 0 to 1';
+    },
+    fallback,
+    shownDefault: String(fallback),
+    type: 'number, 0 to 1',
+    description,
+  };
+}
+
 export function boolean(fallback: boolean, description: string): Variable<boolean> {
   return {
     read: (value) => {

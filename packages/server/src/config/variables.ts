@@ -16,9 +16,11 @@ import {
   optionalText,
   parsed,
   rate,
+  ratio,
   secret,
   text,
 } from './read-variables.ts';
+import { checkHeaders, parseCollectorUrl } from './tracing-settings.ts';
 import { parseTrustedProxies } from './trusted-proxies.ts';
 
 /** One or more settings are wrong; the message names each with what to do. */
@@ -258,6 +260,27 @@ export const variables = {
     ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     'info',
     'How much the log tells.',
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: parsed(
+    parseCollectorUrl,
+    'A collector that takes OTLP over HTTP (JSON), as `http://collector:4318`: traces go to `/v1/traces` there. Without it nothing is traced.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: parsed(
+    parseCollectorUrl,
+    'The same as the whole address, for traces alone.',
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: secret(
+    'Headers for the collector, as `name=value,name=value`, values percent-encoded.',
+    checkHeaders,
+  ),
+  OTEL_SERVICE_NAME: text('fleetlm', 'What traces call this service.'),
+  OTEL_TRACES_SAMPLER_ARG: ratio(
+    1,
+    'The share of traces that is exported, of those that begin here: a caller that sends `traceparent` has decided for its own.',
+  ),
+  OTEL_BSP_SCHEDULE_DELAY: milliseconds(
+    5_000,
+    'How long finished spans wait for others before they are exported; 512 do not wait.',
   ),
   FLEETLM_FAILPOINTS: parsed(
     (rules) => new Failpoints(rules),

@@ -12,6 +12,7 @@ import type { Identity } from '../conversation/participant-directory.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import { unreachable } from '../lib/unreachable.ts';
+import type { Trace } from '../observability/tracing.ts';
 import { invalidField } from './invalid-field.ts';
 
 /** A message as an edge hands it in. */
@@ -21,6 +22,8 @@ export interface AppendRequest {
   readonly senderId: ParticipantId | null;
   readonly clientId: string | null;
   readonly input: DraftInput;
+  /** Of the frame or request that asks for it. */
+  readonly trace: Trace | null;
 }
 
 /** A committed message; `deduplicated` when it was stored by an earlier call with the same client_id. */
@@ -65,7 +68,7 @@ function resolveSystemSender(senderId: ParticipantId | null): Result<Participant
 
 /** The draft to store, or what is wrong with it for this kind of sender. */
 export function toDraft(
-  { sessionId, clientId, input }: AppendRequest,
+  { sessionId, clientId, input, trace }: AppendRequest,
   senderId: ParticipantId,
   sender: Identity | null,
   limits: MessageLimits,
@@ -81,7 +84,8 @@ export function toDraft(
     return fail(invalidField('content', `and metadata must not exceed ${maxBytes} bytes of JSON`));
   }
   const bypassMembership = input.kind === 'system';
-  return ok({ sessionId, senderId, kind: input.kind, contentJson, metadataJson, clientId, bypassMembership });
+  const { kind } = input;
+  return ok({ sessionId, senderId, kind, contentJson, metadataJson, clientId, bypassMembership, trace });
 }
 
 /** What the caller is told of an outcome. */

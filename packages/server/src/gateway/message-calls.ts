@@ -107,7 +107,8 @@ export class MessageCalls {
     return directory.find(sender.value).then(
       (found) => this.#appendAs(principal, request, sender.value, found, done),
       (error: unknown) => {
-        this.#options.log.error({ err: error }, 'looking up a sender failed');
+        const traceId = request.trace?.traceId;
+        this.#options.log.error({ err: error, trace_id: traceId }, 'looking up a sender failed');
         done(fail(wireError('internal_error')));
       },
     );

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Principal } from '../auth/principal.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { ok, type Result } from '../lib/result.ts';
+import type { Trace } from '../observability/tracing.ts';
 
 /** A call of the API, as far as HTTP has understood it: path, query and body are still anything. */
 interface ApiCall {
@@ -11,6 +12,7 @@ interface ApiCall {
   readonly query: unknown;
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown;
+  readonly trace: Trace | null;
 }
 
 /** What a call is, for those who read of it: the OpenAPI document is made from this alone. */
@@ -38,7 +40,7 @@ export interface ApiRoute extends ApiRouteFacts {
 }
 
 /** A call whose query and body are what the route's shapes say. */
-type CheckedCall<Query, Body> = Pick<ApiCall, 'principal' | 'params'> & {
+type CheckedCall<Query, Body> = Pick<ApiCall, 'principal' | 'params' | 'trace'> & {
   readonly query: Inferred<Query>;
   readonly body: Inferred<Body>;
 };
@@ -58,12 +60,12 @@ export function apiRoute<
 >({ handle, ...facts }: CheckedRoute<Query, Body>): ApiRoute {
   return {
     ...(facts as ApiRouteFacts),
-    handle: async (gateway, { principal, params, ...given }) => {
+    handle: async (gateway, { principal, params, trace, ...given }) => {
       const query = check<Query>(facts.query, given.query);
       if (!query.ok) return query;
       const body = check<Body>(facts.body, given.body);
       if (!body.ok) return body;
-      return handle(gateway, { principal, params, query: query.value, body: body.value });
+      return handle(gateway, { principal, params, query: query.value, body: body.value, trace });
     },
   };
 }

@@ -12,6 +12,7 @@ import type { Log } from '../lib/log.ts';
 import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
@@ -24,6 +25,7 @@ import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-ser
 import { OpenRequests } from './open-requests.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
+import { RequestTraces } from './request-traces.ts';
 import { apiRoutes } from './routes/api-routes.ts';
 import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
@@ -39,6 +41,7 @@ export interface HttpServerOptions {
   readonly load: Load;
   readonly health: Health;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly log: Log;
   /** For tests: seconds are long. */
   readonly timeouts?: Partial<HttpTimeouts>;
@@ -67,6 +70,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #open = new OpenRequests();
   /** Which route serves a request: known between its first hook and its end. */
   readonly #routes = new WeakMap<IncomingMessage, string>();
+  readonly #traces: RequestTraces;
   #isDraining = false;
   /** The look at our health that is under way. */
   #checking: Promise<readonly string[]> | null = null;
@@ -74,6 +78,7 @@ export class HttpServer implements AsyncDisposable {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
+    this.#traces = new RequestTraces(options.tracing);
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
     const { maxConnections } = options.config.http;
     this.server = createNodeServer({ timeouts, maxConnections }, (request, response) =>
@@ -128,11 +133,11 @@ export class HttpServer implements AsyncDisposable {
       routerOptions: { maxParamLength },
       clientErrorHandler: (error, socket) => this.#onClientError(error, socket),
       frameworkErrors: (error, request, reply) => {
-        void sendProblem(reply, toWireError(error, log, request.id));
+        void sendProblem(reply, toWireError(error, log, { requestId: request.id }));
       },
     });
     acceptJsonOnly(app);
-    app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request.id)));
+    app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request)));
     app.setNotFoundHandler(sendNotFound);
     app.addHook('onRequest', (request, _reply, done) => this.#noteRoute(request, done));
     app.decorateRequest('principal', null);
@@ -152,7 +157,7 @@ export class HttpServer implements AsyncDisposable {
     const { gateway } = this.#options;
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply, this.#findBusy()));
     api.setNotFoundHandler(sendNotFound);
-    for (const route of apiRoutes) addRoute(api, route, gateway);
+    for (const route of apiRoutes) addRoute(api, route, { gateway, traces: this.#traces });
   }
 
   /** For the service alone; also when the node is full or drains, since that is when they are wanted. */
@@ -190,6 +195,7 @@ export class HttpServer implements AsyncDisposable {
     const caller = await this.#identify(request.raw);
     if (!caller.ok) return sendProblem(reply, caller.error);
     request.setDecorator<Principal>('principal', caller.value);
+    this.#traces.begin(request, reply);
     return undefined;
   }
 
@@ -228,12 +234,14 @@ export class HttpServer implements AsyncDisposable {
       const { statusCode: status, writableFinished: isAnswered } = response;
       const line = {
         request_id: requestId,
+        trace_id: this.#traces.of(request)?.traceId,
         method,
         path,
         status,
         is_answered: isAnswered,
         duration_ms: Math.round(durationMs * 10) / 10,
       };
+      this.#traces.end(request, response);
       if (status >= 500) this.#options.log.info(line, 'request');
       else this.#options.log.debug(line, 'request');
     });
@@ -253,9 +261,10 @@ export class HttpServer implements AsyncDisposable {
     if (statusCode === 429) metrics.rateLimited('request');
   }
 
-  #explain(error: unknown, requestId: string): WireError {
+  #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {
     const { log, config } = this.#options;
-    const explained = toWireError(error, log, requestId);
+    const traceId = this.#traces.of(raw)?.traceId;
+    const explained = toWireError(error, log, { requestId, traceId });
     if (explained.code !== 'payload_too_large') return explained;
     return wireError(explained.code, `The body must not exceed ${config.http.maxBodyBytes} bytes`);
   }
@@ -285,7 +294,12 @@ export class HttpServer implements AsyncDisposable {
   }
 }
 
-function addRoute(api: FastifyInstance, route: ApiRoute, gateway: Gateway): void {
+interface RouteContext {
+  readonly gateway: Gateway;
+  readonly traces: RequestTraces;
+}
+
+function addRoute(api: FastifyInstance, route: ApiRoute, { gateway, traces }: RouteContext): void {
   const { method, path, status = 200, handle } = route;
   api.route({
     method,
@@ -294,7 +308,8 @@ function addRoute(api: FastifyInstance, route: ApiRoute, gateway: Gateway): void
       const { query, body } = request;
       const params = request.params as Record<string, string>;
       const principal = request.getDecorator<Principal>('principal');
-      const result = await handle(gateway, { principal, params, query, body });
+      const trace = traces.of(request.raw);
+      const result = await handle(gateway, { principal, params, query, body, trace });
       if (!result.ok) return sendProblem(reply, result.error);
       return reply.code(status).type('application/json').send(result.value);
     },

@@ -34,7 +34,7 @@ export class OperationsServer implements AsyncDisposable {
       this.#receive(request, response),
     );
     const explain = (error: unknown, request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(reply, toWireError(error, log, request.id));
+      sendProblem(reply, toWireError(error, log, { requestId: request.id }));
     this.#app = fastify({
       serverFactory: () => this.#server,
       requestIdHeader,

@@ -61,12 +61,18 @@ export function sendNotFound(request: FastifyRequest, reply: FastifyReply): Fast
   return sendProblem(reply, wireError('not_found', `There is no ${request.method} of this path`));
 }
 
+/** By which the log knows a request. */
+export interface RequestIds {
+  readonly requestId: string;
+  readonly traceId?: string | undefined;
+}
+
 /** What the client is told of an error that was thrown. Our own failures are logged here, once. */
-export function toWireError(error: unknown, log: Log, requestId: string): WireError {
+export function toWireError(error: unknown, log: Log, { requestId, traceId }: RequestIds): WireError {
   if (error instanceof Refusal) return error.error;
   const known = findFrameworkError(error);
   if (known !== null) return known;
-  log.error({ err: error, request_id: requestId }, 'request failed');
+  log.error({ err: error, request_id: requestId, trace_id: traceId }, 'request failed');
   return wireError('internal_error', `Something went wrong here; the log has it as ${requestId}`);
 }
 

@@ -16,9 +16,11 @@ import { unreachable } from '../lib/unreachable.ts';
 import { encodePongFrame, encodeTextFrame } from '../lib/websocket-frame.ts';
 import type { JoinResult } from '../observability/labels.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Trace, Tracing } from '../observability/tracing.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 import { closeCodeOf } from './close-code.ts';
 import type { Flusher } from './flusher.ts';
+import { frameAttributes, frameName } from './frame-trace.ts';
 import { SendQueue } from './send-queue.ts';
 import { binaryPayload, type Ending, errorReply } from './topic-effects.ts';
 import {
@@ -45,6 +47,7 @@ export interface ConnectionOptions {
   readonly sweepMs: number;
   readonly flusher: Flusher;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly log: Log;
   /** The socket is gone and every channel has left. Called once. */
   readonly onClosed: (connection: Connection) => void;
@@ -322,13 +325,15 @@ export class Connection implements PortOwner {
   }
 
   async #join(join: ChannelJoin, channel: Channel, payload: Parameters<Channel['join']>[0]): Promise<void> {
+    const trace = this.#beginTrace('phx_join', join);
     let effects: ChannelEffects;
     try {
       const result = await channel.join(payload);
       this.#countJoin(join, result.ok ? 'ok' : result.error.code);
       effects = result.ok ? this.table.accept(join, result.value) : this.table.refuse(join, result.error);
+      trace?.end(result.ok ? null : result.error.code);
     } catch (error) {
-      this.#logCrash(join, error);
+      this.#logCrash(join, error, trace);
       this.#countJoin(join, 'crashed');
       effects = this.table.crashJoin(join);
     }
@@ -336,26 +341,40 @@ export class Connection implements PortOwner {
   }
 
   #handle({ join, event, payload, ref }: Extract<ChannelEffect, { kind: 'handle' }>): ChannelEffects {
-    return this.#call(join, (channel) => channel.handle(event, payload, new PushReply(this, join, ref)));
+    const trace = this.#beginTrace(event, join);
+    const reply = new PushReply(this, { join, ref, trace });
+    return this.#call(join, (channel) => channel.handle(event, payload, reply), trace);
+  }
+
+  #beginTrace(event: string, { topic }: ChannelJoin): Trace | null {
+    const { tracing, id } = this.#options;
+    const name = tracing.isOn ? frameName(event) : undefined;
+    const trace = name === undefined ? null : tracing.begin(name);
+    if (trace?.isRecorded) trace.add(frameAttributes(id, topic));
+    return trace;
   }
 
   /** Calls a channel; the next frame of its topic goes when the call is done. */
-  #call(join: ChannelJoin, call: (channel: Channel) => void | Promise<void>): ChannelEffects {
+  #call(
+    join: ChannelJoin,
+    call: (channel: Channel) => void | Promise<void>,
+    trace: Trace | null = null,
+  ): ChannelEffects {
     try {
       const pending = call(join.channel!);
       if (pending === undefined) return this.table.resume(join);
       pending.then(
         () => this.#run(this.table.resume(join)),
-        (error) => this.#run(this.#crash(join, error)),
+        (error) => this.#run(this.#crash(join, error, trace)),
       );
       return [];
     } catch (error) {
-      return this.#crash(join, error);
+      return this.#crash(join, error, trace);
     }
   }
 
-  #crash(join: ChannelJoin, error: unknown): ChannelEffects {
-    this.#logCrash(join, error);
+  #crash(join: ChannelJoin, error: unknown, trace: Trace | null): ChannelEffects {
+    this.#logCrash(join, error, trace);
     return this.table.end(join, 'crash');
   }
 
@@ -381,8 +400,9 @@ export class Connection implements PortOwner {
     this.#options.metrics.joinAnswered(topic, result);
   }
 
-  #logCrash(join: ChannelJoin, error: unknown): void {
-    this.#log('error', { topic: join.topic, err: error }, 'channel crashed');
+  #logCrash({ topic }: ChannelJoin, error: unknown, trace: Trace | null = null): void {
+    this.#log('error', { topic, err: error, trace_id: trace?.traceId }, 'channel crashed');
+    trace?.end('channel_crash');
   }
 
   #log(level: 'debug' | 'error', fields: object, message: string): void {

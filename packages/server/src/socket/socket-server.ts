@@ -12,6 +12,7 @@ import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { HandshakeStatus } from '../observability/labels.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { type CloseReason, Connection, type ConnectionOptions, slowConsumer } from './connection.ts';
 import { Flusher } from './flusher.ts';
@@ -24,6 +25,7 @@ export interface SocketServerOptions {
   readonly load: Load;
   readonly openChannel: OpenChannel;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly log: Log;
 }
 
@@ -222,12 +224,13 @@ export class SocketServer implements AsyncDisposable {
 
   #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
     client.socket.off('error', destroy);
-    const { openChannel, log, config, rates, metrics } = this.#options;
+    const { openChannel, log, config, rates, metrics, tracing } = this.#options;
     metrics.handshakeAnswered(101);
     const connection = new Connection({
       ...client,
       id: randomUUID(),
       openChannel,
+      tracing,
       log,
       limits: config.sockets,
       rates: rates.participants,

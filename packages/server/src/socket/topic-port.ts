@@ -1,6 +1,7 @@
 import { type Ref, type Serializer, toErrorReply, type WireError } from '@fleetlm/protocol';
 import type { Channel, ChannelPort, Reply } from '../channels/channel.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
+import type { Trace } from '../observability/tracing.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
 import { type SendQueue, SocketClosedError } from './send-queue.ts';
 import type { Effect, Effects, Ending, Join } from './topic-effects.ts';
@@ -63,25 +64,36 @@ export class TopicPort implements ChannelPort {
   }
 }
 
+/** What is answered: a frame's ref in a join, and its trace. */
+export interface Push {
+  readonly join: ChannelJoin;
+  readonly ref: Ref;
+  readonly trace: Trace | null;
+}
+
 /** The answer to one push: the first one counts, and only while the join is not over. */
 export class PushReply implements Reply {
+  readonly trace: Trace | null;
   readonly #owner: PortOwner;
   readonly #join: ChannelJoin;
   readonly #ref: Ref;
   #isAnswered = false;
 
-  constructor(owner: PortOwner, join: ChannelJoin, ref: Ref) {
+  constructor(owner: PortOwner, { join, ref, trace }: Push) {
     this.#owner = owner;
     this.#join = join;
     this.#ref = ref;
+    this.trace = trace;
   }
 
   ok(responseJson: string): void {
     this.#answer('ok', responseJson);
+    this.trace?.end(null);
   }
 
   error(error: WireError): void {
     this.#answer('error', JSON.stringify(toErrorReply(error)));
+    this.trace?.end(error.code);
     if (error.code === 'rate_limited') this.#owner.tooFast();
   }
 

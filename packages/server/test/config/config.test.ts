@@ -45,6 +45,7 @@ describe('defaults', () => {
       },
       lifecycle: { shutdownMs: 30_000 },
       log: { level: 'info' },
+      tracing: { endpoint: null, serviceName: 'fleetlm', ratio: 1 },
     });
   });
 
@@ -119,6 +120,10 @@ describe('values', () => {
     ['FLEETLM_JWKS_URL', 'https://user:password@issuer.example/jwks'],
     ['FLEETLM_ACCEPT_UNSAFE_POSTGRES', 'fsync,autovacuum'],
     ['FLEETLM_ACCEPT_UNSAFE_POSTGRES', '1'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'http://user:password@collector'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.1'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1%'],
     ['FLEETLM_FAILPOINTS', 'nowhere=kill'],
     ['FLEETLM_ALLOWED_ORIGINS', 'app.example'],
     ['FLEETLM_ALLOWED_ORIGINS', '*'],
@@ -252,6 +257,41 @@ describe('authentication', () => {
         audience: null,
         leewayMs: 5_000,
       });
+    },
+  );
+});
+
+describe('tracing', () => {
+  test.each([
+    ['http://collector:4318', 'http://collector:4318/v1/traces'],
+    ['https://traces.example/otlp/', 'https://traces.example/otlp/v1/traces'],
+  ])('to %s', (base, endpoint) => {
+    expect(parseConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: base }).tracing.endpoint).toBe(endpoint);
+  });
+
+  test('has an address of its own, taken as it is', () => {
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://general',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://own/path',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Basic%20YTpi, x-tenant = a=b ,',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    };
+    expect(parseConfig(env).tracing).toMatchObject({
+      endpoint: 'http://own/path',
+      headers: [
+        ['authorization', 'Basic YTpi'],
+        ['x-tenant', 'a=b'],
+      ],
+      ratio: 0.25,
+    });
+  });
+
+  test.each(['hunter2', '=hunter2', 'a=%hunter2', 'a b=hunter2', 'a=x%0ahunter2'])(
+    'headers that could not be sent are refused, and not quoted: %s',
+    (headers) => {
+      const problems = problemsOf({ OTEL_EXPORTER_OTLP_HEADERS: headers });
+      expect(problems).toEqual([expect.stringMatching(/^OTEL_EXPORTER_OTLP_HEADERS must be a list/)]);
+      expect(problems[0]).not.toContain('hunter2');
     },
   );
 });

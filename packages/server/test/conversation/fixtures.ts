@@ -92,6 +92,7 @@ export function draft(sessionId: SessionId, text: string, more: Partial<Draft> =
     metadataJson: '{}',
     clientId: null,
     bypassMembership: false,
+    trace: null,
     ...more,
   };
 }

@@ -22,6 +22,7 @@ import { Failpoints } from '../../src/lib/failpoints.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Result } from '../../src/lib/result.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
+import { noTracing } from '../../src/observability/tracing.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
@@ -112,6 +113,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     authenticator: scripted(new NoAuthentication(directory), options.authenticate),
     health: options.health ?? (() => []),
     metrics,
+    tracing: noTracing,
     log: recordingLog(logLines),
     ...(options.timeouts && { timeouts: options.timeouts }),
   });

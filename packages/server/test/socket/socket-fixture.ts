@@ -11,6 +11,7 @@ import { type Config, parseConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
+import { noTracing } from '../../src/observability/tracing.ts';
 import { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { answerWithoutUpgrade, isWebSocketUpgrade, socketPath } from '../../src/socket/handshake.ts';
@@ -71,6 +72,7 @@ export class SocketFixture implements Authenticator {
       load: this.load,
       openChannel: (_principal, topic, port) => this.#openChannel(topic, port),
       metrics: this.metrics,
+      tracing: noTracing,
       log: this.#log(),
     });
     this.#http = createServer({ shouldUpgradeCallback: isWebSocketUpgrade }, (request, response) => {

@@ -1,4 +1,5 @@
 import type { MessageId, MessageKind, ParticipantId, SessionId } from '@fleetlm/protocol';
+import type { Trace } from '../../observability/tracing.ts';
 import type { StoredMessage } from '../stored-message.ts';
 
 /** A message that wants to be stored: validated, its JSON already text. */
@@ -12,6 +13,8 @@ export interface Draft {
   readonly clientId: string | null;
   /** System messages need no membership. */
   readonly bypassMembership: boolean;
+  /** Of the frame or request that it came with. */
+  readonly trace: Trace | null;
 }
 
 /** A draft with the id under which it is stored, the same in every attempt. */

@@ -4,6 +4,7 @@ import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
 import { unreachable } from '../../lib/unreachable.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import type { AppendTrace, TracedTransaction } from '../../observability/tracing.ts';
 import type { StoredMessage } from '../stored-message.ts';
 import type { Verdict } from './append-transaction.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
@@ -65,6 +66,8 @@ export class Lane {
   #running: Promise<void> | null = null;
   #closed = false;
   readonly #pace = new LanePace();
+  /** When the newest attempt began. */
+  #attemptedMs = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -163,6 +166,7 @@ export class Lane {
     const drafts = batch.map((append) => append.draft);
     const resubmitted = batch.some((append) => append.inDoubt);
     for (const append of batch) append.inFlight = true;
+    this.#attemptedMs = performance.now();
     try {
       if (!goAround) {
         await this.#conclude(batch, await writer.append(drafts, resubmitted));
@@ -183,14 +187,28 @@ export class Lane {
   /** Tells the senders first, then everybody else. */
   async #conclude(batch: readonly PendingAppend[], verdicts: readonly Verdict[]): Promise<void> {
     const { owner, failpoints } = this.#options;
+    const transaction = this.#describeAttempt(batch, null);
     if (failpoints.isSet('after_commit_before_ack')) await failpoints.reach('after_commit_before_ack');
     const messages: StoredMessage[] = [];
+    const traces: AppendTrace[] = [];
     for (const [index, append] of batch.entries()) {
       const outcome = toOutcome(append.draft, verdicts[index]!);
-      if (outcome.kind === 'stored') messages.push(outcome.message);
+      const { trace } = append;
+      trace?.commit(transaction);
+      if (outcome.kind === 'stored') {
+        messages.push(outcome.message);
+        if (trace !== null) traces.push(trace);
+      }
       owner.finish(append, outcome);
     }
-    if (messages.length > 0) owner.committed(messages);
+    if (messages.length > 0) this.#announce(messages, traces);
+  }
+
+  #announce(messages: readonly StoredMessage[], traces: readonly AppendTrace[]): void {
+    const beganMs = performance.now();
+    this.#options.owner.committed(messages);
+    const endedMs = performance.now();
+    for (const trace of traces) trace.broadcast(beganMs, endedMs);
   }
 
   /** Appends whose sessions somebody else holds. */
@@ -210,6 +228,8 @@ export class Lane {
     const failure = classifyFailure(error);
     this.#options.metrics.attemptFailed(failure);
     const step = decideNextStep(failure, batch.length, attempts.collisions);
+    const transaction = this.#describeAttempt(batch, failure);
+    for (const { trace } of batch) trace?.commit(transaction);
     this.#options.log.warn({ err: error, failure, step, drafts: batch.length }, 'append attempt failed');
     switch (step) {
       case 'rerun':
@@ -235,6 +255,14 @@ export class Lane {
       default:
         return unreachable(step);
     }
+  }
+
+  /** The attempt that ends now, as the traces of its appends show it. */
+  #describeAttempt(
+    { length: batchSize }: readonly PendingAppend[],
+    failure: string | null,
+  ): TracedTransaction {
+    return { beganMs: this.#attemptedMs, endedMs: performance.now(), batchSize, failure };
   }
 
   /** Whoever was told at the deadline is not tried again. */

@@ -1,3 +1,4 @@
+import type { AppendEnd, AppendTrace } from '../../observability/tracing.ts';
 import type { IdentifiedDraft, OnOutcome, Outcome } from './draft.ts';
 
 /**
@@ -10,6 +11,7 @@ export class PendingAppend {
   readonly size: number;
   /** By `performance.now()`. */
   readonly deadline: number;
+  readonly trace: AppendTrace | null;
   /** Sent to Postgres in an attempt that has not ended. */
   inFlight = false;
   /** An attempt with this draft ended without telling what became of it. */
@@ -22,6 +24,7 @@ export class PendingAppend {
     this.draft = draft;
     this.size = Buffer.byteLength(draft.contentJson) + Buffer.byteLength(draft.metadataJson);
     this.deadline = deadline;
+    this.trace = draft.trace?.beginAppend(draft.sessionId) ?? null;
     this.#onOutcome = onOutcome;
   }
 
@@ -33,7 +36,15 @@ export class PendingAppend {
   /** Tells the sender, the first time that it is called. */
   settle(outcome: Outcome): void {
     const onOutcome = this.#onOutcome;
+    if (onOutcome === null) return;
     this.#onOutcome = null;
-    onOutcome?.(outcome);
+    this.trace?.end(describeEnd(outcome));
+    onOutcome(outcome);
   }
+}
+
+function describeEnd(outcome: Outcome): AppendEnd {
+  const { kind } = outcome;
+  const isError = kind !== 'stored' && kind !== 'duplicate';
+  return { outcome: kind, isError, seq: isError ? null : outcome.message.seq };
 }

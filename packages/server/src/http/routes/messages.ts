@@ -43,11 +43,11 @@ const postMessage = apiRoute({
   body: appendBodySchema,
   reply: appendReplySchema,
   errors: ['session_not_found', 'session_closed', 'client_id_conflict', 'not_a_member', 'outcome_unknown'],
-  handle: async ({ messages }, { principal, params, body }) => {
+  handle: async ({ messages }, { principal, params, body, trace }) => {
     const sessionId = parseSessionId(params['id']);
     if (sessionId === null) return fail(wireError('session_not_found'));
     const { sender_id, client_id, ...input } = body;
-    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input };
+    const request = { sessionId, senderId: sender_id ?? null, clientId: client_id ?? null, input, trace };
     const appended = await append(messages, principal, request);
     return appended.ok ? ok(encodeAppended(appended.value)) : appended;
   },
