@@ -92,7 +92,7 @@ export class SocketServer implements AsyncDisposable {
     this.#options = options;
     const { sockets } = options.config;
     this.#webSockets = createWebSocketServer(sockets.maxFrameBytes);
-    this.#sweeper = setInterval(() => this.#sweep(), sweepInterval(sockets)).unref();
+    this.#sweeper = setInterval(this.#sweepSoon, sweepInterval(sockets)).unref();
   }
 
   get connectionCount(): number {
@@ -264,6 +264,11 @@ export class SocketServer implements AsyncDisposable {
     this.#whenEmpty ??= Promise.withResolvers();
     return this.#whenEmpty.promise;
   }
+
+  /** After what has arrived was read: a node that was held up must not find its clients silent for it. */
+  readonly #sweepSoon = (): void => {
+    setImmediate(() => this.#sweep());
+  };
 
   #sweep(): void {
     const nowMs = performance.now();
