@@ -321,6 +321,25 @@ describe('a body', () => {
   }
 });
 
+test('S12: messages that come too fast are answered with rate_limited, each by its ref', async () => {
+  await using limited = await startTestServer({ env: { FLEETLM_RATE_MESSAGES: '1' } });
+  await addParticipants(limited, 'user:alice', mallory);
+  const group = await addGroup(limited, mallory, 'user:alice');
+  await using client = await SessionClient.open(limited.socketUrl(mallory), group);
+  await client.join();
+  const payload = { content: { content: {} } };
+  const refs = Array.from({ length: 20 }, () => client.write('send', payload));
+  const refused = [];
+  for (const ref of refs) {
+    const { status, response } = await client.answerTo(ref);
+    if (status === 'error') refused.push(response);
+  }
+  // Four at once; a slow machine may have earned some more.
+  expect(refused.length).toBeGreaterThan(10);
+  expect(new Set(refused.map(({ reason }) => reason))).toEqual(new Set(['rate_limited']));
+  expect((await client.push('history')).response.messages).toHaveLength(20 - refused.length);
+});
+
 describe('what takes long to read', () => {
   const size = 256 << 10;
   const bombs: readonly (readonly [string, string])[] = [
