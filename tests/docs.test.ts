@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generatedDocs } from '../scripts/generated-docs.ts';
+import { readHeldRows } from '../scripts/named-tests.ts';
 
 const docs = resolve(import.meta.dirname, '../docs');
 
@@ -11,23 +12,24 @@ describe('pages made from the code are as the code is (else: npm run docs)', () 
   });
 });
 
-describe('docs/guarantees.md', () => {
+/** Pages whose rows are held by tests: which rows there are, at least. */
+describe.each([
+  ['guarantees.md', 'I', 15],
+  ['security.md', 'S', 30],
+])('docs/%s', (name, letter, minRows) => {
   const root = resolve(docs, '..');
-  const text = readFileSync(resolve(docs, 'guarantees.md'), 'utf8');
-  const rows = text.split('\n').filter((line) => /^\| I\d+ /.test(line));
-  const references = rows.flatMap((row) =>
-    [...row.matchAll(/`((?:packages|tests)\/[^`]+)`((?:,? "[^"]+")*)/g)].map(
-      (match) => [match[1]!, [...match[2]!.matchAll(/"([^"]+)"/g)].map((name) => name[1]!)] as const,
-    ),
+  const rows = readHeldRows(readFileSync(resolve(docs, name), 'utf8'), letter);
+
+  test('each row names a test', () => {
+    expect(rows.length).toBeGreaterThanOrEqual(minRows);
+    expect(rows.filter(({ tests }) => tests.length === 0)).toEqual([]);
+  });
+
+  test.each(rows.flatMap(({ id, tests }) => tests.map(({ file, names }) => ({ id, file, names }))))(
+    '$id: $file has the tests that are named: $names',
+    ({ file, names }) => {
+      const source = readFileSync(resolve(root, file), 'utf8');
+      for (const each of names) expect(source).toContain(each);
+    },
   );
-
-  test('each promise names a test', () => {
-    expect(rows.length).toBeGreaterThan(15);
-    for (const row of rows) expect(row, row).toMatch(/`(?:packages|tests)\/.+\.test\.ts`/);
-  });
-
-  test.each(references)('%s has the tests that are named: %s', (file, names) => {
-    const source = readFileSync(resolve(root, file), 'utf8');
-    for (const name of names) expect(source).toContain(name);
-  });
 });

@@ -5,6 +5,7 @@ export * from './data-dir.ts';
 export * from './describe-schema.ts';
 export * from './fill-inbox.ts';
 export * from './inbox-client.ts';
+export * from './injected.ts';
 export * from './jwks-server.ts';
 export * from './phoenix-client.ts';
 export * from './population.ts';

@@ -28,7 +28,7 @@ export class ParticipantRates {
 }
 
 /**
- * Twice what a long letter has. The worst JSON takes 10 ms to read per 256 KiB: a rate that counted a large body
+ * Twice what a long letter has. The worst JSON of 256 KiB takes 20 ms to read: a rate that counted a large body
  * once would let one caller keep the event loop busy.
  */
 const bytesPerFrame = 16 << 10;

@@ -16,6 +16,7 @@ export function refuseConnection(socket: Duplex, error: NodeJS.ErrnoException): 
     `content-length: ${Buffer.byteLength(body)}`,
     'cache-control: no-store',
     'x-content-type-options: nosniff',
+    'cross-origin-resource-policy: same-origin',
     `${requestIdHeader}: ${requestId}`,
   ].join('\r\n');
   socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy());

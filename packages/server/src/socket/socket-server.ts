@@ -317,7 +317,8 @@ function refuse(socket: Duplex, status: RefusedStatus): void {
   socket.once('finish', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n` +
-      `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n${retry}\r\n`,
+      `Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n` +
+      `Cross-Origin-Resource-Policy: same-origin\r\n${retry}\r\n`,
   );
 }
 

@@ -74,6 +74,31 @@ describe('paths', () => {
   });
 });
 
+test.each([
+  ['a reply', 'GET /api/participants'],
+  ['an error', 'GET /api/sessions/none'],
+  ['a refusal', 'GET /api/participants', 'X-Participant-Id: '],
+  ['a page of elsewhere', 'GET /api/participants', 'Origin: https://evil.example'],
+  ['another host', 'GET /api/participants', 'Host: evil.example'],
+  ['nothing there', 'GET /nothing'],
+  ['health', 'GET /health/ready'],
+  ['the socket path', 'GET /socket/websocket'],
+  ['a malformed escape', 'GET /%zz'],
+  ['no HTTP', 'GET /health/live', ': x'],
+])('S33: %s is not cached, guessed at or embedded', async (_name, line, header = 'X: y') => {
+  const host = header.startsWith('Host') ? '' : 'Host: localhost\r\n';
+  const answer = await fixture.exchange(`${line} HTTP/1.1\r\n${host}${header}\r\nConnection: close\r\n\r\n`);
+  const [head] = answer.toLowerCase().split('\r\n\r\n');
+  for (const each of [
+    'cache-control: no-store',
+    'x-content-type-options: nosniff',
+    'cross-origin-resource-policy: same-origin',
+    'x-request-id: ',
+  ]) {
+    expect(head).toContain(each);
+  }
+});
+
 describe('request ids and the log', () => {
   test('a sane id is kept, any other replaced', async () => {
     const idOf = async (given: string) => {

@@ -39,6 +39,11 @@ describe('identity', () => {
     const fixture = await startSocketFixture();
     const refused = await refusal(fixture, {}, `${fixture.url}?token=bad`);
     expect(refused).toMatchObject({ status: 403, body: '' });
+    expect(refused.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+    });
     expect(fixture.server.connectionCount).toBe(0);
   });
 
