@@ -15,7 +15,7 @@ const rows = {
   1008: {
     reason: null,
     meaning:
-      'The participant is disabled (`participant_disabled`), or went on after a hundred answers `rate_limited` (`rate_limited`)',
+      'The participant is disabled (`participant_disabled`), it went on after a hundred answers `rate_limited` (`rate_limited`), or a frame came in too many pieces',
     comeBack: 'after a pause',
   },
   1009: { reason: null, meaning: 'A frame was too large', comeBack: 'never' },
