@@ -1,10 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { channelContracts, closeCodes } from '@fleetlm/protocol';
-import { RawSocket, startTestServer } from '@fleetlm/testkit';
-import { expect, test } from 'vitest';
+import { RawSocket, startTestServer, type TestServer } from '@fleetlm/testkit';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const page = readFileSync(resolve(import.meta.dirname, '../docs/protocol.md'), 'utf8');
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer();
+  for (const id of ['user:alice', 'user:bob'])
+    await server.api('PUT', `/api/participants/${id}`, { body: {} });
+});
+afterAll(() => server[Symbol.asyncDispose]());
 
 test.each([
   ['2.0.0', 'frames'],
