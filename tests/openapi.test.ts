@@ -92,6 +92,20 @@ describe('what a server answers', () => {
     await call('DELETE', member, [grouped.id, 'agent:bot']);
     await call('GET', '/api/sessions/{id}/members', [grouped.id]);
     await call('PATCH', '/api/sessions/{id}', [grouped.id], { body: { status: 'closed' } });
+    const refused = [
+      await call('POST', '/api/sessions/{id}/messages', [grouped.id], { body: message }),
+      await call('POST', '/api/sessions/{id}/messages', [session.id], { body: { ...message, content: {} } }),
+      await call('POST', '/api/sessions/{id}/messages', [session.id], {
+        body: { sender_id: 'user:carol', content: {} },
+      }),
+      await call('PUT', member, [session.id, 'user:carol'], { body: {} }),
+    ];
+    expect(refused.map(({ body }) => body.code)).toEqual([
+      'session_closed',
+      'client_id_conflict',
+      'not_a_member',
+      'not_a_group',
+    ]);
     await call('GET', '/health/live', []);
     await call('GET', '/health/ready', []);
     const documented = Object.entries(document.paths).flatMap(([path, calls]) =>

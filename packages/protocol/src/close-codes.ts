@@ -1,4 +1,6 @@
-/** Why the server closes a socket, and what its client should do. Never 1000: phoenix 1.7 would not come back. */
+/**
+ * Why the server closes a socket, and what its client should do. Never 1000: phoenix 1.7 would not come back.
+ */
 
 interface CloseRow {
   /** The text of the close frame; null: it has none, or tells which frame was at fault. */
@@ -15,7 +17,8 @@ const rows = {
   1008: {
     reason: null,
     meaning:
-      'The participant is disabled (`participant_disabled`), or went on after a hundred answers `rate_limited` (`rate_limited`)',
+      'The participant is disabled (`participant_disabled`), it went on after a hundred answers ' +
+      '`rate_limited` (`rate_limited`), or a frame came in too many pieces',
     comeBack: 'after a pause',
   },
   1009: { reason: null, meaning: 'A frame was too large', comeBack: 'never' },

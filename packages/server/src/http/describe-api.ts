@@ -8,7 +8,8 @@ export function describeApi(): string {
   );
   const sections = tags.map(({ name, description }) => {
     const own = calls.filter(({ call }) => call.tags.includes(name));
-    return `## ${capitalized(name)}\n\n${description}.\n\n${own.map((each) => describeCall(each, components)).join('\n')}`;
+    const texts = own.map((each) => describeCall(each, components));
+    return `## ${capitalized(name)}\n\n${description}.\n\n${texts.join('\n')}`;
   });
   const shapes = Object.entries(components.schemas).map(([name, schema]) => describeShape(name, schema));
   return `${introduction}${sections.join('\n')}\n## Shapes\n\n${shapes.join('\n')}`;
