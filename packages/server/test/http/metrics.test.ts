@@ -256,6 +256,8 @@ describe('S35: FLEETLM_OPS_PORT', () => {
         }),
       },
     });
+    using atLast = new DisposableStack();
+    atLast.defer(held.resolve);
     const url = ops.server.opsUrl!;
     const get = async (path: string) => (await fetch(url + path)).status;
     expect(await Promise.all(['/health/live', '/health/ready', '/metrics'].map(get))).toEqual([
