@@ -1,5 +1,5 @@
 import { describeAsyncApi, describeErrors } from '@fleetlm/protocol';
-import { describeApi, describeConfiguration, describeOpenApi } from 'fleetlm';
+import { describeApi, describeConfiguration, describeMetrics, describeOpenApi } from 'fleetlm';
 import { describeAuthorization } from '../tests/authorization-table.ts';
 import { describeForModels, describeIndex } from './docs-index.ts';
 
@@ -11,6 +11,7 @@ export function generatedDocs(): Readonly<Record<string, string>> {
     'authorization.md': describeAuthorization(),
     'configuration.md': describeConfiguration(),
     'errors.md': describeErrors(),
+    'metrics.md': describeMetrics(),
     'openapi.json': toText(describeOpenApi()),
     'README.md': describeIndex(),
     '../llms.txt': describeForModels(),

@@ -4,6 +4,7 @@ export type { Overrides } from './context.ts';
 export { describeApi } from './http/describe-api.ts';
 export { describeOpenApi } from './http/describe-openapi.ts';
 export type { Log } from './lib/log.ts';
+export { describeMetrics } from './observability/describe-metrics.ts';
 export { Server } from './server.ts';
 export type { ConnectionTarget } from './storage/connection.ts';
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './storage/embedded/embedded-postgres.ts';

@@ -41,6 +41,7 @@ export class InboxSupervisor {
     this.#hub = hub;
     this.#actors = new Supervisor({
       name: 'inbox',
+      idKey: 'participant_id',
       create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, unwritten, metrics, crash }),
       idleMs,
       log,

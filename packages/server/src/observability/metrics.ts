@@ -62,7 +62,7 @@ interface Count {
  * `readFrom` was given.
  *
  * The series of hot paths are looked up once, here, and begin at zero: of one that was not there before there is no
- * rate. An observation costs 0.1 to 0.2 µs, a count 0.05 µs: an append 0.3 µs in all, and a broadcast as much.
+ * rate. With its clock an append costs 0.35 µs in all, a broadcast as much, a frame 0.01 µs; a scrape costs some ms.
  */
 export class Metrics {
   readonly #registry = new Registry();

@@ -41,6 +41,7 @@ export class SessionSupervisor implements AppendListener {
     const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
     this.#actors = new Supervisor({
       name: 'session',
+      idKey: 'session_id',
       create: (id, crash) => new SessionServer(id, { db, pubsub, tails, metrics, crash }),
       idleMs,
       log,
