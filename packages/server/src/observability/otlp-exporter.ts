@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.ts';
 
 export interface OtlpExporterOptions {
   readonly endpoint: string;
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly headers: Iterable<[name: string, value: string]>;
   readonly log: Log;
 }
 
@@ -30,12 +30,15 @@ const warningIntervalMs = 60_000;
  */
 export class OtlpExporter implements SpanExporter {
   readonly #options: OtlpExporterOptions;
+  readonly #headers: Headers;
   readonly #abort = new AbortController();
   #lostSpans = 0;
   #warnedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: OtlpExporterOptions) {
     this.#options = options;
+    this.#headers = new Headers([...options.headers]);
+    this.#headers.set('content-type', 'application/json');
   }
 
   /** Always a success to the processor, which would throw into the process otherwise. */
@@ -69,16 +72,16 @@ export class OtlpExporter implements SpanExporter {
   }
 
   async #post(body: Uint8Array): Promise<void> {
-    const { endpoint, headers } = this.#options;
-    const response = await fetch(endpoint, {
+    const response = await fetch(this.#options.endpoint, {
       method: 'POST',
-      headers: [...headers.map(([name, value]): [string, string] => [name, value]), jsonBody],
+      headers: this.#headers,
       body: body as Uint8Array<ArrayBuffer>,
       // The address is configuration, and the headers hold a secret.
       redirect: 'error',
       signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(answerMs)]),
     });
-    await response.body?.cancel();
+    // To its end, so that the connection serves again.
+    await response.arrayBuffer();
     if (!response.ok) throw new Refused(response.status);
   }
 
@@ -91,8 +94,6 @@ export class OtlpExporter implements SpanExporter {
     this.#lostSpans = 0;
   }
 }
-
-const jsonBody: [string, string] = ['content-type', 'application/json'];
 
 class Refused extends Error {
   readonly isRetryable: boolean;

@@ -9,7 +9,7 @@ export type Attributes = Readonly<Record<string, string | number>>;
 export interface Tracing {
   /** Hot paths ask this first: off, there is nothing else to do. */
   readonly isOn: boolean;
-  /** Begins the trace of a frame or a request; null when tracing is off. */
+  /** Begins the trace of a frame or a request; null when tracing is off, or this one was not chosen. */
   begin(name: string, origin?: TraceOrigin): Trace | null;
   /** Exports what is left, for as long as a stop may wait for that. */
   stop(): Promise<void>;
@@ -25,7 +25,7 @@ export interface TraceOrigin {
 /** A frame or request and all that comes of it. It travels with them: lanes serve many at once. */
 export interface Trace {
   readonly traceId: string;
-  /** Whether it will be exported: only then attributes are worth making. */
+  /** Whether it will be exported: its caller may have decided that it is not. Only then attributes are worth making. */
   readonly isRecorded: boolean;
   add(attributes: Attributes): void;
   /** Begins the part of an append; null when nothing is recorded. */
