@@ -19,6 +19,7 @@ import { DisabledParticipants } from './socket/disabled-participants.ts';
 import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
+import { DatabaseProbe } from './storage/database-probe.ts';
 
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
@@ -50,12 +51,20 @@ export function buildContext(options: ContextOptions) {
 }
 
 function buildConversation({ config, target, log, overrides }: ContextOptions) {
-  const opened = openDatabase(target, config.database.poolSize, log);
-  const db = overrides.wrapDb?.(opened) ?? opened;
+  const open = (poolSize: number) => {
+    const opened = openDatabase(target, poolSize, log);
+    return overrides.wrapDb?.(opened) ?? opened;
+  };
+  const db = open(config.database.poolSize);
   const hook = overrides.appendHook ?? noAppendHook;
   const appender = new Appender({ target, limits: config.append, hook, failpoints: config.failpoints, log });
   const activity = new ActivityWriter(db, log);
-  return { db, appender, activity, directory: new ParticipantDirectory(db.kysely) };
+  const probe = new DatabaseProbe({
+    open: () => open(1),
+    accepted: config.database.acceptedUnsafe,
+    log,
+  });
+  return { db, probe, appender, activity, directory: new ParticipantDirectory(db.kysely) };
 }
 
 function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {

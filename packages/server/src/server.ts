@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'kysely';
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
 import { requireFreePort } from './http/require-free-port.ts';
@@ -13,9 +11,6 @@ import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-da
 import { openStorage } from './storage/open-storage.ts';
 
 type State = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped';
-
-/** Who asks for readiness should have an answer before it gives up itself. */
-const healthTimeoutMs = 1_000;
 
 /** 5,000 sockets a second: their clients come back to other nodes, or to the next start, as a slope, not a wall. */
 const drainPace = { batch: 250, intervalMs: 50 };
@@ -125,6 +120,7 @@ export class Server implements AsyncDisposable {
     });
     this.#context = context;
     this.#resources.defer(() => context.db.close());
+    this.#resources.defer(() => context.probe.close());
     this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
     this.#resources.defer(() => context.sessions.stop());
@@ -169,15 +165,13 @@ export class Server implements AsyncDisposable {
 
   /** Why traffic should go elsewhere, or nothing. */
   async #findNotReady(): Promise<string[]> {
-    if (this.#state !== 'ready') return [`the server is ${this.#state}`];
-    const { appender, db } = this.#running;
-    if (!appender.isReady) return ['appends have no connection to Postgres'];
-    const answered = sql`select 1`.execute(db.kysely).then(
-      () => true,
-      () => false,
-    );
-    const isThere = await Promise.race([answered, sleep(healthTimeoutMs, false, { ref: false })]);
-    return isThere ? [] : ['Postgres does not answer'];
+    const { appender, probe } = this.#running;
+    const failure = this.#state === 'ready' ? await probe.check() : null;
+    // A stop may have begun meanwhile: who is told "ready" then sends to a closed door.
+    if (this.#state === 'starting') return ['the server is starting'];
+    if (this.#state !== 'ready') return ['the server is shutting down'];
+    if (failure !== null) return [failure];
+    return appender.isReady ? [] : ['appends have no connection to Postgres'];
   }
 
   get #running(): Context {

@@ -5,6 +5,9 @@ export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Ends every connection without a word, as a lost network does; new ones are taken. */
   cut(): void;
+  /** Cuts, and takes no connection until `restore`. */
+  block(): void;
+  restore(): void;
   /** From now on nothing comes through the open connections, and nobody is told; new ones work. */
   silence(): void;
 }
@@ -12,6 +15,7 @@ export interface TcpProxy extends AsyncDisposable {
 /** A proxy to a port or a Unix socket of this machine. */
 export async function startTcpProxy(target: number | string): Promise<TcpProxy> {
   const open = new Set<Socket>();
+  let isBlocked = false;
   const keep = (socket: Socket) => {
     open.add(socket);
     // Its other side is torn down with it; the reason is of no interest.
@@ -26,6 +30,10 @@ export async function startTcpProxy(target: number | string): Promise<TcpProxy> 
     }
   };
   const proxy = createServer((client) => {
+    if (isBlocked) {
+      client.destroy();
+      return;
+    }
     const server = typeof target === 'string' ? connect(target) : connect(target, '127.0.0.1');
     keep(client);
     keep(server);
@@ -41,6 +49,13 @@ export async function startTcpProxy(target: number | string): Promise<TcpProxy> 
   return {
     port: address.port,
     cut,
+    block() {
+      isBlocked = true;
+      cut();
+    },
+    restore() {
+      isBlocked = false;
+    },
     silence() {
       for (const socket of open) socket.unpipe().pause();
     },
