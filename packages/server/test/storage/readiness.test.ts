@@ -87,9 +87,12 @@ describe('a node that starts or stops', () => {
     const started = starting.start();
     await waitUntil(() => lines.some(({ message }) => message.includes('does not answer yet')));
     await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow('fetch failed');
+    expect(await starting.findNotReady()).toEqual(['the server is starting: waiting for Postgres']);
     proxied.network.restore();
     await started;
     expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200);
+    await starting.stop();
+    expect(await starting.findNotReady()).toEqual(['the server is shutting down']);
   });
 
   test('is not ready when a stop begins while Postgres is asked', async () => {
