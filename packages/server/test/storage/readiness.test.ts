@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import {
   acceptTestPostgres,
   type ProxiedDatabase,
+  quietLog,
   startTestServer,
   type TestDatabase,
   type TestServer,
@@ -167,6 +168,21 @@ describe('the probe', () => {
     ]);
     await probe.close();
   });
+});
+
+test('a pool that Kysely has not used ends, too', async () => {
+  const db = openDatabase(database.target, 1, quietLog);
+  const [backend] = await db.query<{ pid: number }>(
+    { name: 'pid', text: 'select pg_backend_pid() as pid' },
+    [],
+  );
+  await db.close();
+  await using admin = await connect(database.url);
+  const isGone = async () => {
+    const { rowCount } = await admin.query('select from pg_stat_activity where pid = $1', [backend!.pid]);
+    return rowCount === 0;
+  };
+  await waitUntil(isGone, { what: 'the end of the connection' });
 });
 
 async function connect(url: string) {
