@@ -1,8 +1,12 @@
 import { type Command, readCommandLine } from './cli/command-line.ts';
+import { runConfigCommand } from './cli/config-command.ts';
 import { type DatabaseCommand, runDatabaseCommand } from './cli/database-commands.ts';
+import { renderChecks } from './cli/doctor/render-checks.ts';
+import { runDoctor } from './cli/doctor/run-doctor.ts';
 import { runServer } from './cli/run-server.ts';
 import { runTokenCommand } from './cli/token-command.ts';
 import { type Config, ConfigError, parseConfig } from './config/config.ts';
+import { describeUnknown, findUnknownVariables } from './config/unknown-variables.ts';
 import { unreachable } from './lib/unreachable.ts';
 import { createLogger } from './observability/logger.ts';
 
@@ -42,10 +46,12 @@ async function run(command: Command, terminal: Terminal): Promise<void> {
     terminal.stdout.write(command.text);
     return;
   }
+  if (command.kind === 'config') return printConfig(command.isJson, terminal);
+  if (command.kind === 'doctor') return consultDoctor(command.isJson, terminal);
   const config = parseConfig(terminal.env);
   switch (command.kind) {
     case 'start':
-      return runServer(config, createLogger(config.log));
+      return start(config, terminal);
     case 'db':
       return runDatabase(command, config, terminal);
     case 'token':
@@ -54,6 +60,24 @@ async function run(command: Command, terminal: Terminal): Promise<void> {
     default:
       return unreachable(command);
   }
+}
+
+function start(config: Config, { env }: Terminal): Promise<void> {
+  const log = createLogger(config.log);
+  for (const variable of findUnknownVariables(env)) log.warn(variable, describeUnknown(variable));
+  return runServer(config, log);
+}
+
+function printConfig(isJson: boolean, { env, stdout }: Terminal): void {
+  const { text, problems } = runConfigCommand(env, isJson);
+  stdout.write(text);
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+async function consultDoctor(isJson: boolean, terminal: Terminal): Promise<void> {
+  const checks = await runDoctor(terminal.env);
+  terminal.stdout.write(`${isJson ? JSON.stringify({ checks }, null, 2) : renderChecks(checks)}\n`);
+  if (checks.some(({ level }) => level === 'fail')) terminal.exitCode = 1;
 }
 
 async function runDatabase(

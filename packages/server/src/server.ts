@@ -11,7 +11,7 @@ import { createTracing } from './observability/tracing.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { requireDurability } from './storage/durability.ts';
-import { findOutstandingMigrations, migrateDatabase } from './storage/migrate-database.ts';
+import { migrateDatabase, readMigrationState } from './storage/migrate-database.ts';
 import { openStorage } from './storage/open-storage.ts';
 
 type State = 'new' | 'starting' | 'ready' | 'stopping' | 'stopped';
@@ -35,6 +35,8 @@ export class Server implements AsyncDisposable {
   readonly #lifetime = new AbortController();
   #context: Context | null = null;
   #state: State = 'new';
+  /** What a start is doing. */
+  #step = 'nothing yet';
   #url = '';
   #opsUrl: string | null = null;
   #starting: Promise<void> | null = null;
@@ -92,6 +94,16 @@ export class Server implements AsyncDisposable {
     return this.#stopping;
   }
 
+  /** Why traffic should go elsewhere, or nothing. */
+  async findNotReady(): Promise<string[]> {
+    const failure = this.#state === 'ready' ? await this.#running.probe.check() : null;
+    // A stop may have begun meanwhile: who is told "ready" then sends to a closed door.
+    if (this.#state === 'starting') return [`the server is starting: ${this.#step}`];
+    if (this.#state !== 'ready') return ['the server is shutting down'];
+    if (failure !== null) return [failure];
+    return this.#running.appender.isReady ? [] : ['appends have no connection to Postgres'];
+  }
+
   /** Makes a stop that is under way wait for nobody any more. */
   hurry(): void {
     this.#hurry.abort();
@@ -119,8 +131,10 @@ export class Server implements AsyncDisposable {
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
     await this.#openOperations();
+    this.#step = 'waiting for Postgres';
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
+    this.#step = 'looking at the tables';
     await requireDurability(storage.target, database.acceptedUnsafe, log);
     await prepareTables(storage.target, database, log);
     const tracing = await createTracing(exporter, log);
@@ -128,7 +142,7 @@ export class Server implements AsyncDisposable {
     const context = buildContext({
       config: this.#config,
       target: storage.target,
-      health: () => this.#findNotReady(),
+      health: () => this.findNotReady(),
       metrics: this.#metrics,
       signal: this.#lifetime.signal,
       tracing,
@@ -149,6 +163,7 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.memberships.stop());
     this.#resources.defer(() => context.load.stop());
     this.#resources.defer(() => this.#lifetime.abort());
+    this.#step = 'connecting for appends';
     await Promise.race([context.appender.start(), rejectWhenAborted(signal)]);
     context.activity.start();
     context.sockets.attach(context.http.server);
@@ -162,7 +177,7 @@ export class Server implements AsyncDisposable {
   async #openOperations(): Promise<void> {
     const { ops } = this.#config;
     if (ops === null) return;
-    const health = () => this.#findNotReady();
+    const health = () => this.findNotReady();
     const server = new OperationsServer({ health, metrics: this.#metrics, log: this.#log });
     this.#resources.use(server);
     this.#opsUrl = urlOf(await server.listen(ops));
@@ -188,17 +203,6 @@ export class Server implements AsyncDisposable {
     await sockets.drain({ ...drainPace, signal });
     await answered;
     await Promise.race([appender.drain(), untilAborted(signal)]);
-  }
-
-  /** Why traffic should go elsewhere, or nothing. */
-  async #findNotReady(): Promise<string[]> {
-    const { appender, probe } = this.#running;
-    const failure = this.#state === 'ready' ? await probe.check() : null;
-    // A stop may have begun meanwhile: who is told "ready" then sends to a closed door.
-    if (this.#state === 'starting') return ['the server is starting'];
-    if (this.#state !== 'ready') return ['the server is shutting down'];
-    if (failure !== null) return [failure];
-    return appender.isReady ? [] : ['appends have no connection to Postgres'];
   }
 
   /** What `/metrics` tells of counts that are kept anyway. */
@@ -239,10 +243,16 @@ async function prepareTables(
     if (migrations.length > 0) log.info({ migrations }, 'database migrated');
     return;
   }
-  const outstanding = await findOutstandingMigrations(target, log);
+  const { outstanding, unknown } = await readMigrationState(target, log);
   if (outstanding.length > 0) {
     throw new StorageError(
       `the database lacks migrations (${outstanding.join(', ')}): run \`fleetlm db migrate\`, or leave FLEETLM_MIGRATE_AT_START on`,
+    );
+  }
+  if (unknown.length > 0) {
+    log.warn(
+      { migrations: unknown },
+      'a newer FleetLM has changed the tables; this one may not work with them',
     );
   }
 }

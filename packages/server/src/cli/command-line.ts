@@ -8,14 +8,16 @@ import { usage } from './usage.ts';
 export type Command =
   | { readonly kind: 'print'; readonly text: string }
   | { readonly kind: 'start' }
+  | { readonly kind: 'config'; readonly isJson: boolean }
+  | { readonly kind: 'doctor'; readonly isJson: boolean }
   | { readonly kind: 'db'; readonly command: DatabaseCommand; readonly yes: boolean }
   | { readonly kind: 'token'; readonly options: TokenOptions };
 
 /** Reads a command line; null when it makes no sense. */
 export function readCommandLine(args: readonly string[]): Command | null {
-  const isToken = args.includes('token');
   try {
-    return isToken ? readTokenCommand(args) : readCommand(args);
+    if (args.includes('token')) return readTokenCommand(args);
+    return args.includes('config') || args.includes('doctor') ? readReport(args) : readCommand(args);
   } catch {
     return null;
   }
@@ -59,6 +61,20 @@ function readTokenCommand(args: readonly string[]): Command | null {
   const { sub, role, ttl } = values;
   const isToken = positionals.length === 1 && positionals[0] === 'token';
   return isToken ? { kind: 'token', options: { sub, role, ttl } } : null;
+}
+
+/** The commands that tell about a configuration, to people or to programs. */
+function readReport(args: readonly string[]): Command | null {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { ...commonOptions, json: { type: 'boolean', default: false } },
+  });
+  const asked = whatToPrint(values);
+  if (asked !== null) return asked;
+  const [kind, ...more] = positionals;
+  const isReport = (kind === 'config' || kind === 'doctor') && more.length === 0;
+  return isReport ? { kind, isJson: values.json } : null;
 }
 
 function whatToPrint({ help, version: isVersion }: { help: boolean; version: boolean }): Command | null {

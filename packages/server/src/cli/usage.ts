@@ -9,11 +9,16 @@ Usage: fleetlm <command>
   db seed       add somebody to talk to: alice, bob, carol, an agent, two sessions
   db setup      create, migrate and seed
   db reset      delete everything, then migrate and seed; asks for --yes
+  config        print every setting, its value and where that comes from; secrets as ***
+  doctor        try what a start needs, look for what weakens it, and say what to do
   token         print a token signed with FLEETLM_JWT_SECRET
 
 Options:
   -h, --help      this text
   -v, --version   the version
+
+Options of config and doctor:
+  --json          for programs
 
 Options of token:
   --sub <id>        the participant, as user:alice; needed

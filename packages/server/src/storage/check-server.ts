@@ -34,7 +34,7 @@ export async function checkServer(
       if (explained) throw explained;
       if (performance.now() > deadline) {
         throw new StorageError(
-          `Postgres at DATABASE_URL does not answer (${messageOf(error)}): start it, or correct DATABASE_URL; ` +
+          `${describeFailure(error)}: start it, or correct DATABASE_URL; ` +
             'without DATABASE_URL FleetLM runs a Postgres of its own',
           { cause: error },
         );
@@ -62,6 +62,11 @@ async function checkVersion(target: ConnectionTarget): Promise<void> {
   }
 }
 
+/** Why Postgres cannot be used, in words that say what to do. */
+export function describeFailure(error: unknown): string {
+  return explain(error)?.message ?? `Postgres at DATABASE_URL does not answer (${messageOf(error)})`;
+}
+
 /** Errors that waiting does not mend. */
 function explain(error: unknown): StorageError | null {
   if (error instanceof StorageError) return error;
@@ -73,6 +78,11 @@ function explain(error: unknown): StorageError | null {
     case '28000':
       return new StorageError(
         `Postgres refuses the user of DATABASE_URL (${error.message}): correct its name or its password`,
+        { cause: error },
+      );
+    case '08P01':
+      return new StorageError(
+        `a connection pooler refuses FleetLM's settings (${error.message}): let DATABASE_URL lead to Postgres itself`,
         { cause: error },
       );
     default:

@@ -40,7 +40,6 @@ export class DatabaseProbe {
   readonly #times: typeof defaultTimes;
   #db: Db;
   #query: Promise<string | null> | null = null;
-  #check: Promise<string | null> | null = null;
   #answer: string | null = null;
   #askedMs = Number.NEGATIVE_INFINITY;
   #unsafe: readonly string[] = [];
@@ -54,18 +53,7 @@ export class DatabaseProbe {
   /** Why Postgres takes no writes now; null: it does. Answers within a second. */
   async check(): Promise<string | null> {
     if (performance.now() - this.#askedMs < this.#times.freshMs) return this.#answer;
-    this.#check ??= this.#ask().finally(() => {
-      this.#check = null;
-    });
-    return this.#check;
-  }
-
-  async close(): Promise<void> {
-    await this.#db.close();
-  }
-
-  async #ask(): Promise<string | null> {
-    this.#query ??= this.#askPostgres().finally(() => {
+    this.#query ??= this.#ask().finally(() => {
       this.#query = null;
     });
     const tooLate = sleep(this.#times.timeoutMs, 'Postgres does not answer', { ref: false });
@@ -74,7 +62,11 @@ export class DatabaseProbe {
     return this.#answer;
   }
 
-  async #askPostgres(): Promise<string | null> {
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  async #ask(): Promise<string | null> {
     try {
       const [row] = await this.#db.query<Row>(statement, []);
       this.#warnOfUnsafe(row!);

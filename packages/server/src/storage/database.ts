@@ -62,6 +62,10 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
       return result.rows;
     },
     countConnections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
-    close: () => kysely.destroy(),
+    close: async () => {
+      await kysely.destroy();
+      // Kysely ends the pool only when it has made a query of its own.
+      if (!pool.ended) await pool.end();
+    },
   };
 }

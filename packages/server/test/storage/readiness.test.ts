@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import {
   acceptTestPostgres,
   type ProxiedDatabase,
+  quietLog,
   startTestServer,
   type TestDatabase,
   type TestServer,
@@ -87,9 +88,12 @@ describe('a node that starts or stops', () => {
     const started = starting.start();
     await waitUntil(() => lines.some(({ message }) => message.includes('does not answer yet')));
     await expect(fetch(`http://127.0.0.1:${port}/health/live`)).rejects.toThrow('fetch failed');
+    expect(await starting.findNotReady()).toEqual(['the server is starting: waiting for Postgres']);
     proxied.network.restore();
     await started;
     expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200);
+    await starting.stop();
+    expect(await starting.findNotReady()).toEqual(['the server is shutting down']);
   });
 
   test('is not ready when a stop begins while Postgres is asked', async () => {
@@ -141,7 +145,8 @@ describe('the probe', () => {
     const open = () => openDatabase({ connectionString: silent.url }, 1, log);
     const times = { timeoutMs: 50, freshMs: 0 };
     const probe = new DatabaseProbe({ open, accepted: ['fsync'], log, times });
-    expect(await probe.check()).toBeNull();
+    await waitUntil(async () => (await probe.check()) === null);
+    lines.length = 0;
     silent.network.silence();
     expect(await probe.check()).toBe('Postgres does not answer');
     expect(await probe.check()).toBe('Postgres does not answer');
@@ -163,6 +168,21 @@ describe('the probe', () => {
     ]);
     await probe.close();
   });
+});
+
+test('a pool that Kysely has not used ends, too', async () => {
+  const db = openDatabase(database.target, 1, quietLog);
+  const [backend] = await db.query<{ pid: number }>(
+    { name: 'pid', text: 'select pg_backend_pid() as pid' },
+    [],
+  );
+  await db.close();
+  await using admin = await connect(database.url);
+  const isGone = async () => {
+    const { rowCount } = await admin.query('select from pg_stat_activity where pid = $1', [backend!.pid]);
+    return rowCount === 0;
+  };
+  await waitUntil(isGone, { what: 'the end of the connection' });
 });
 
 async function connect(url: string) {

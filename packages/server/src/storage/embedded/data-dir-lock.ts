@@ -8,6 +8,9 @@ import { ifMissing } from './missing-file.ts';
 /** SQLITE_BUSY: somebody else holds the lock. */
 const busy = 5;
 
+/** A `fleetlm doctor` that looks who holds it does so for less than a millisecond. */
+const lockTimeoutMs = 100;
+
 /**
  * Makes this process the only FleetLM on a data directory, until disposed or until the process ends.
  *
@@ -40,10 +43,30 @@ export async function lockDataDir(dataDir: string): Promise<AsyncDisposable> {
 }
 
 /**
+ * The FleetLM that has locked a data directory, as "pid 42"; null: nobody has. A look takes a lock itself, for a moment,
+ * which a start waits for.
+ */
+export async function findLockHolder(dataDir: string): Promise<string | null> {
+  const lockFile = join(dataDir, 'fleetlm.lock');
+  if ((await stat(lockFile).catch(ifMissing(undefined))) === undefined) return null;
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(lockFile, { readOnly: true, timeout: 0 });
+    database.exec('SELECT * FROM sqlite_schema');
+    return null;
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    return describeHolder(join(dataDir, 'fleetlm.pid'));
+  } finally {
+    database?.close();
+  }
+}
+
+/**
  * SQLite opens a file that it may not write to for reading, and then its BEGIN EXCLUSIVE locks nothing; of a
  * directory it says only that it cannot open a file. Often one start as root is why.
  */
-async function requireWritable(path: string, dataDir: string): Promise<void> {
+export async function requireWritable(path: string, dataDir: string): Promise<void> {
   const owner = (await stat(path).catch(ifMissing(undefined)))?.uid;
   const uid = process.geteuid?.();
   if (owner === undefined || uid === undefined || (await isWritable(path))) return;
@@ -69,18 +92,22 @@ function nameOf(uid: number): string {
 function tryLock(dataDir: string, path: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { timeout: 0 });
+    database = new DatabaseSync(path, { timeout: lockTimeoutMs });
     database.exec('BEGIN EXCLUSIVE');
     return database;
   } catch (error) {
     database?.close();
-    if (error instanceof Error && 'errcode' in error && error.errcode === busy) return undefined;
+    if (isBusy(error)) return undefined;
     throw new EmbeddedPostgresError(
       `Cannot lock ${path}: ${String(error)}. The directory ${dataDir} must be writable, its path shorter than ` +
         '500 bytes, and its file system must support locks.',
       { cause: error },
     );
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === busy;
 }
 
 /** The holder writes its pid just after it took the lock, so for a moment there may be none to read. */
