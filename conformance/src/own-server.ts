@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { parseConfig, Server, startEmbeddedPostgres } from 'fleetlm';
+import type { Settings } from './target.ts';
+
+export interface OwnServer extends AsyncDisposable {
+  readonly url: string;
+  readonly settings: Partial<Settings>;
+}
+
+/** Short, so that silence is seen at once; long beside what one case does. */
+const idleMs = 3_000;
+const maxTopics = 20;
+
+/** What goes wrong there is the reason of a case that fails. */
+const log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (fields: { readonly err?: unknown }, message: string) =>
+    void process.stderr.write(`${message}: ${inspect(fields)}\n`),
+};
+
+/** A server that checks tokens of this secret, or none, with a database that ends with it. */
+export async function startOwnServer(secret: string | null): Promise<OwnServer> {
+  await using resources = new AsyncDisposableStack();
+  const dataDir = await mkdtemp(join(tmpdir(), 'fleetlm-conformance-'));
+  resources.defer(() => rm(dataDir, { recursive: true, force: true }));
+  const postgres = resources.use(await startEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off' } }));
+  const { host, port, user } = postgres.connection;
+  const config = parseConfig({
+    PORT: '0',
+    DATABASE_URL: `postgres://${user}@/postgres?host=${encodeURIComponent(host!)}&port=${port}`,
+    FLEETLM_SOCKET_IDLE_MS: String(idleMs),
+    FLEETLM_SOCKET_TOPICS: String(maxTopics),
+    ...(secret !== null && { FLEETLM_JWT_SECRET: secret }),
+  });
+  const server = resources.use(new Server(config, { log }));
+  await server.start();
+  const owned = resources.move();
+  return {
+    url: server.url,
+    settings: { idleMs, maxTopics, isSlow: true },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

@@ -1,0 +1,60 @@
+import { startTestServer, type TestServer, testSecret } from '@fleetlm/testkit';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { allCases } from '../src/all-cases.ts';
+import { type Entry, isCase } from '../src/case.ts';
+import { handshakeCases } from '../src/cases/frames/handshake.ts';
+import { joinCases } from '../src/cases/frames/join.ts';
+import { type Identity, noAuthentication, TokenIdentity } from '../src/identity.ts';
+import { runCase, whySkipped } from '../src/run-cases.ts';
+import { type Settings, Target } from '../src/target.ts';
+
+/** Fewer than by default, so that it takes no hundred sessions to see that they have a bound. */
+const maxTopics = 12;
+const topics = { FLEETLM_SOCKET_TOPICS: String(maxTopics) };
+
+describe('with tokens', () => {
+  const env = {
+    FLEETLM_JWT_SECRET: testSecret,
+    FLEETLM_JWT_LEEWAY_MS: '0',
+    ...topics,
+  };
+  const entries = allCases.filter(({ id }) => id !== 'frames/16');
+  runOn(env, new TokenIdentity({ secret: testSecret }), { maxTopics, isSlow: true }, entries);
+});
+
+describe('without authentication', () => {
+  // Who connects is all that is different: what follows is the same code.
+  const needs = allCases.filter((entry) => isCase(entry) && entry.needs === 'no-auth');
+  runOn(topics, noAuthentication, { maxTopics }, [...new Set([...handshakeCases, ...joinCases, ...needs])]);
+});
+
+describe('a server that is soon bored', () => {
+  const entries = allCases.filter(({ id }) => id === 'frames/16');
+  const settings = { idleMs: 400, isSlow: true };
+  runOn({ FLEETLM_SOCKET_IDLE_MS: String(settings.idleMs) }, noAuthentication, settings, entries);
+});
+
+/** Each case is a test; at the same time, as they would run against somebody else's server. */
+function runOn(
+  env: Record<string, string>,
+  identity: Identity,
+  settings: Partial<Settings>,
+  entries: readonly Entry[],
+): void {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await startTestServer({ env });
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  describe.concurrent('the case', () => {
+    for (const entry of entries) {
+      test(`${entry.id}: ${entry.title}`, async ({ skip }) => {
+        const target = new Target(server.url, identity, settings);
+        const why = whySkipped(entry, target);
+        if (why !== null || !isCase(entry)) return skip(why ?? '');
+        await runCase(entry, target);
+      });
+    }
+  });
+}
