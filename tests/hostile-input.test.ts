@@ -27,7 +27,7 @@ const faults: object[] = [];
 beforeAll(async () => {
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void faults.push(fields) };
   // What is shed under load is another matter.
-  const env = { FLEETLM_LOAD_LAG_MS: '60000' };
+  const env = { FLEETLM_APPEND_QUEUE_MS: '8000', FLEETLM_LOAD_LAG_MS: '60000' };
   server = await startTestServer({ env, overrides: { log } });
   await addParticipants(server, 'user:alice', 'user:bob', mallory);
   sessionId = await addGroup(server, 'user:alice', 'user:bob', mallory);
