@@ -47,8 +47,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const config = parseConfig({
     PORT: '0',
     DATABASE_URL: database.url,
-    // The test's own work is in the same process: it must not count as the server's load.
+    // The test's own work is in the same process: it must not count as load, and nothing is shed for it.
     FLEETLM_LOAD_LAG_MS: '60000',
+    FLEETLM_APPEND_QUEUE_MS: '8000',
     ...acceptTestPostgres,
     ...options.env,
   });
