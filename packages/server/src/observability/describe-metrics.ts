@@ -66,7 +66,7 @@ Sending is slow: one in a hundred messages takes more than a second to store.
 histogram_quantile(0.99, sum by (le) (rate(fleetlm_session_append_duration_bucket{status="ok"}[5m]))) > 1000
 \`\`\`
 
-Messages are lost to their senders: Postgres refuses, or is away.
+Senders are not told that their message is safe: Postgres refuses, or was lost on the way.
 
 \`\`\`promql
 sum(rate(fleetlm_session_append_total{status=~"failed|unknown"}[5m])) > 0

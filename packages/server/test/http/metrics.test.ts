@@ -222,6 +222,23 @@ describe('what is told', () => {
     expect(grown['fleetlm_rate_limited_total{edge="frame"}']).toBeGreaterThan(2);
   });
 
+  test('a node that is full says why, and what it has refused', async () => {
+    await using full = await startTestServer({ env: { FLEETLM_LOAD_MEMORY_BYTES: '1' } });
+    const read = async () => parse((await full.api('GET', '/metrics')).body);
+    // Asks Postgres.
+    expect((await full.api('GET', '/health/ready')).status).toBe(200);
+    await waitUntil(async () => (await read()).get('fleetlm_load_full{reason="memory"}') === 1);
+    await RawSocket.open(full.socketUrl()).catch(() => {});
+    expect((await full.api('GET', '/api/sessions')).status).toBe(503);
+    const told = await read();
+    expect(told.get('fleetlm_load_full{reason="lag"}')).toBe(0);
+    expect(told.get('fleetlm_load_shed_total{what="handshake"}')).toBe(1);
+    expect(told.get('fleetlm_load_shed_total{what="request"}')).toBe(1);
+    expect(told.get('fleetlm_handshakes_total{status="503"}')).toBe(1);
+    expect(told.get('fleetlm_postgres_pool_connections')).toBeGreaterThan(0);
+    expect(told.get('fleetlm_append_queued_rows')).toBe(0);
+  });
+
   test('no label is an id, a path or a token', async () => {
     await server.api('GET', `/api/sessions/${sessionId}?token=${tokens.alice}`);
     await server.api('GET', `/metrics/${sessionId}`);
