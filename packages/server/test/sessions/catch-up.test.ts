@@ -22,9 +22,6 @@ beforeAll(async () => {
     env: {
       FLEETLM_SESSION_IDLE_MS: '50',
       FLEETLM_SOCKET_QUEUE_BYTES: String(256 << 10),
-      // 12 MiB are written at once: a slow machine sheds that, which is another matter.
-      FLEETLM_APPEND_QUEUE_MS: '8000',
-      FLEETLM_LOAD_LAG_MS: '60000',
     },
     overrides: {
       wrapDb: (db) => ({
