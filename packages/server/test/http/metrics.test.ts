@@ -295,7 +295,7 @@ describe('S35: FLEETLM_OPS_PORT', () => {
     const ready = await fetch(`${url}/health/ready`);
     expect([ready.status, await ready.json()]).toEqual([
       503,
-      { status: 'not_ready', reasons: ['the server is stopping'] },
+      { status: 'not_ready', reasons: ['the server is shutting down'] },
     ]);
     expect(await get('/metrics')).toBe(200);
     held.resolve();
@@ -315,7 +315,10 @@ describe('S35: FLEETLM_OPS_PORT', () => {
     const started = starting.start().catch(() => 'given up');
     await waitUntil(() => starting.opsUrl !== null);
     const ready = await fetch(`${starting.opsUrl}/health/ready`);
-    expect([ready.status, await ready.json()]).toMatchObject([503, { reasons: ['the server is starting'] }]);
+    expect([ready.status, await ready.json()]).toMatchObject([
+      503,
+      { reasons: ['the server is starting: waiting for Postgres'] },
+    ]);
     expect((await fetch(`${starting.opsUrl}/metrics`)).status).toBe(200);
     await starting.stop();
     expect(await started).toBe('given up');

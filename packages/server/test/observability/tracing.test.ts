@@ -28,6 +28,7 @@ const resources = new AsyncDisposableStack();
 let collector: TraceCollector;
 let server: TestServer;
 let sessionId: string;
+let isHistoryBroken = false;
 const logLines: LogLine[] = [];
 
 beforeAll(async () => {
@@ -42,7 +43,16 @@ beforeAll(async () => {
         FLEETLM_APPEND_LANES: '1',
         FLEETLM_APPEND_LOCK_TIMEOUT_MS: '50',
       },
-      overrides: { log: recordingLog(logLines) },
+      overrides: {
+        log: recordingLog(logLines),
+        wrapDb: (db) => ({
+          ...db,
+          async query(statement, values) {
+            if (isHistoryBroken && statement.name.startsWith('history')) throw new Error('broken');
+            return db.query(statement, values);
+          },
+        }),
+      },
     }),
   );
   await addParticipants(server, alice, bob, 'user:stranger');
@@ -234,6 +244,28 @@ describe('anything else', () => {
     expect(absent.isError).toBe(false);
   });
 
+  test('that fails here is an error, and the log has its trace', async () => {
+    const client = await joined(sessionId, alice);
+    isHistoryBroken = true;
+    client.write('history', { before_seq: 1 });
+    await client.socket.next((frame) => frame[3] === 'phx_error');
+    const { status } = await server.api('GET', `/api/sessions/${sessionId}/messages?before_seq=1`);
+    isHistoryBroken = false;
+    expect(status).toBe(500);
+    const spans = [
+      await spanOf('frame history', (span) => span.attributes['error.type'] === 'channel_crash'),
+      await spanOf('GET /api/sessions/:id/messages', (span) => span.attributes['error.type'] === '500'),
+    ];
+    const messages = spans.map(({ traceId, isError }) => [
+      isError,
+      ...logLines.filter(({ fields }) => fields['trace_id'] === traceId).map(({ message }) => message),
+    ]);
+    expect(messages).toEqual([
+      [true, 'channel crashed'],
+      [true, 'request failed', 'request'],
+    ]);
+  });
+
   test('from strangers, to nowhere, or about health leaves no trace', async () => {
     const seen = collector.spans.length;
     expect((await server.api('GET', '/api/sessions', { as: '' })).status).toBe(401);
@@ -317,20 +349,18 @@ describe('without a collector', () => {
     expect(lost).toHaveLength(1);
   });
 
-  test('nothing of OpenTelemetry’s SDK is loaded; with one that is gone, the process ends soon', async () => {
+  test('nothing of OpenTelemetry’s SDK is loaded; with one that is gone, the server serves and stops', async () => {
     const env = { DATABASE_URL: database.url, NODE_OPTIONS: `--import=${tellLoaded}` };
     await using off = await spawnServer({ env });
     await using gone = await spawnServer({
       env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_BSP_SCHEDULE_DELAY: '1' },
     });
     for (const each of [off, gone]) expect((await each.api('GET', '/api/participants')).status).toBe(200);
-    const beganMs = performance.now();
     for (const each of [off, gone]) each.process.kill('SIGTERM');
     expect(await Promise.all([off.process.exited, gone.process.exited])).toEqual([
       { code: 0, signal: null },
       { code: 0, signal: null },
     ]);
-    expect(performance.now() - beganMs).toBeLessThan(5_000);
     expect(gone.process.output).toContain('loaded sdk-trace');
     expect(off.process.output).toContain('loading is watched');
     // prom-client brings the API, which does nothing by itself.
