@@ -33,6 +33,8 @@ const catchUpMs = 15_000;
  */
 export class AppendLoad implements AsyncDisposable {
   readonly oracle = new AppendOracle();
+  /** The codes of all answers that were no acknowledgement. */
+  readonly refusals = { rest: [] as string[], socket: [] as string[] };
   readonly #server: ServerUnderLoad;
   readonly #options: Required<AppendLoadOptions>;
   readonly #random: () => number;
@@ -91,7 +93,7 @@ export class AppendLoad implements AsyncDisposable {
 
   async #writeByRest(sessionId: string, isDone: () => boolean): Promise<void> {
     await this.#write(sessionId, restWriter, isDone, async (message) =>
-      appendByRest(await this.#server.url(), message),
+      appendByRest(await this.#server.url(), message, this.refusals.rest),
     );
   }
 
@@ -99,7 +101,7 @@ export class AppendLoad implements AsyncDisposable {
     const follower = new Follower(this.#server, sessionId, writer);
     this.#followers.push(follower);
     return Array.from({ length: this.#options.inFlightPerSocket }, () =>
-      this.#write(sessionId, writer, isDone, (message) => follower.append(message)),
+      this.#write(sessionId, writer, isDone, (message) => follower.append(message, this.refusals.socket)),
     );
   }
 
@@ -163,12 +165,15 @@ class Follower implements AsyncDisposable {
     this.#topic = `session:${sessionId}`;
   }
 
-  async append({ clientId, kind, content, metadata }: WantedMessage): Promise<Answer> {
+  /** Adds to `refusals` the code of an answer that is no acknowledgement. */
+  async append(message: WantedMessage, refusals: string[]): Promise<Answer> {
+    const { clientId, kind, content, metadata } = message;
     const payload = { content: { kind, content, metadata }, client_id: clientId };
     try {
       const client = await this.#joined();
       const { status, response } = await client.push(this.#topic, 'send', payload);
       if (status === 'ok') return response.message;
+      refusals.push(response.code);
       return retryOnly(response.retryable, `send was answered with ${JSON.stringify(response)}`);
     } catch (error) {
       return retryOnly(isLoss(error), error);
@@ -230,7 +235,7 @@ class Follower implements AsyncDisposable {
   }
 }
 
-async function appendByRest(url: string, message: WantedMessage): Promise<Answer> {
+async function appendByRest(url: string, message: WantedMessage, refusals: string[]): Promise<Answer> {
   const { sessionId, senderId, clientId, kind, content, metadata } = message;
   const body = { sender_id: senderId, client_id: clientId, kind, content, metadata };
   const path = `/api/sessions/${sessionId}/messages`;
@@ -242,6 +247,7 @@ async function appendByRest(url: string, message: WantedMessage): Promise<Answer
     return retryOnly(error instanceof TypeError, error);
   }
   if (answer.status === 200) return answer.body.message;
+  refusals.push(answer.body.code);
   return retryOnly(answer.body.retryable, `append was answered with ${JSON.stringify(answer.body)}`);
 }
 

@@ -99,6 +99,7 @@ export class HttpServer implements AsyncDisposable {
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
+    this.#open.endConnections();
     this.server.closeIdleConnections();
     await Promise.race([this.#open.settled(), untilAborted(signal)]);
     this.server.closeIdleConnections();

@@ -25,6 +25,13 @@ export class OpenRequests {
     return open.every((response) => !response.headersSent && !response.req.complete);
   }
 
+  /** Each reply to come tells its client that the connection ends with it, so that no other request is sent on it. */
+  endConnections(): void {
+    for (const response of [...this.#bySocket.values()].flatMap((open) => [...open])) {
+      if (!response.headersSent) response.shouldKeepAlive = false;
+    }
+  }
+
   /** Waits for the requests that are open now. */
   async settled(): Promise<void> {
     const open = [...this.#bySocket.values()].flatMap((responses) => [...responses]);

@@ -30,12 +30,12 @@ export async function checkServer(
       await checkVersion(target);
       return;
     } catch (error) {
-      const explained = explain(error);
-      if (explained) throw explained;
+      if (error instanceof StorageError) throw error;
+      const { what, remedy, isLasting } = explainFailure(error);
+      if (isLasting) throw new StorageError(`${what}: ${remedy}`, { cause: error });
       if (performance.now() > deadline) {
         throw new StorageError(
-          `${describeFailure(error)}: start it, or correct DATABASE_URL; ` +
-            'without DATABASE_URL FleetLM runs a Postgres of its own',
+          `${what}: ${remedy}; without DATABASE_URL FleetLM runs a Postgres of its own`,
           { cause: error },
         );
       }
@@ -62,31 +62,38 @@ async function checkVersion(target: ConnectionTarget): Promise<void> {
   }
 }
 
-/** Why Postgres cannot be used, in words that say what to do. */
-export function describeFailure(error: unknown): string {
-  return explain(error)?.message ?? `Postgres at DATABASE_URL does not answer (${messageOf(error)})`;
+/** Why Postgres cannot be used, and what to do. */
+interface Failure {
+  readonly what: string;
+  readonly remedy: string;
+  /** Waiting does not mend it. */
+  readonly isLasting: boolean;
 }
 
-/** Errors that waiting does not mend. */
-function explain(error: unknown): StorageError | null {
-  if (error instanceof StorageError) return error;
-  if (!(error instanceof DatabaseError)) return null;
-  switch (error.code) {
+/** Explains what connecting to Postgres, or the first query, was answered with. */
+export function explainFailure(error: unknown): Failure {
+  const lasting = (what: string, remedy: string) => ({ what, remedy, isLasting: true });
+  const message = messageOf(error);
+  switch (error instanceof DatabaseError ? error.code : undefined) {
     case '3D000':
-      return new StorageError(`${error.message}: create it with \`npm run db:create\``, { cause: error });
+      return lasting(message, 'create it with `npm run db:create`');
     case '28P01':
     case '28000':
-      return new StorageError(
-        `Postgres refuses the user of DATABASE_URL (${error.message}): correct its name or its password`,
-        { cause: error },
+      return lasting(
+        `Postgres refuses the user of DATABASE_URL (${message})`,
+        'correct its name or its password',
       );
     case '08P01':
-      return new StorageError(
-        `a connection pooler refuses FleetLM's settings (${error.message}): let DATABASE_URL lead to Postgres itself`,
-        { cause: error },
+      return lasting(
+        `a connection pooler refuses FleetLM's settings (${message})`,
+        'let DATABASE_URL lead to Postgres itself',
       );
     default:
-      return null;
+      return {
+        what: `Postgres at DATABASE_URL does not answer (${message})`,
+        remedy: 'start it, or correct DATABASE_URL',
+        isLasting: false,
+      };
   }
 }
 

@@ -7,15 +7,32 @@ test('--help tells the commands, --version the version', async () => {
   expect(version).toMatchObject({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
-test.for([['fly'], ['db', 'fly'], ['db'], ['start', 'db'], ['--fly']])(
-  'what nobody knows ends with 64: %j',
-  async (args) => {
-    expect(await runCommand(args)).toEqual({
-      code: 64,
-      output: `fleetlm: what is "fleetlm ${args.join(' ')}"? See fleetlm --help\n`,
-    });
+test.each([['config'], ['doctor'], ['start'], ['token'], ['db', 'migrate']])(
+  '%s --help lists every command',
+  async (...args) => {
+    const { code, output } = await runCommand([...args, '--help']);
+    expect(code).toBe(0);
+    for (const command of ['start', 'db migrate', 'config', 'doctor', 'token', '--json']) {
+      expect(output).toContain(`  ${command}  `);
+    }
   },
 );
+
+test.for([
+  ['fly'],
+  ['db', 'fly'],
+  ['db'],
+  ['start', 'db'],
+  ['--fly'],
+  ['config', 'all'],
+  ['doctor', '--yes'],
+  ['start', '--json'],
+])('what nobody knows ends with 64: %j', async (args) => {
+  expect(await runCommand(args)).toEqual({
+    code: 64,
+    output: `fleetlm: what is "fleetlm ${args.join(' ')}"? See fleetlm --help\n`,
+  });
+});
 
 test.each([['start'], ['db', 'migrate']])(
   'a bad configuration ends with 78, and names every bad variable at once: %s',

@@ -75,7 +75,8 @@ describe('drain', () => {
     expect(isDrained).toBe(false);
     gate.resolve();
     await drained;
-    expect((await open).status).toBe(200);
+    const answer = await open;
+    expect([answer.status, answer.headers.get('connection')]).toEqual([200, 'close']);
   });
 
   test('an aborted drain waits no longer', async () => {

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { describeFailure } from '../../storage/check-server.ts';
+import { explainFailure } from '../../storage/check-server.ts';
 import type { ConnectionTarget } from '../../storage/connection.ts';
 import { losses, mend } from '../../storage/durability.ts';
 import { type Check, checksOf } from './check.ts';
@@ -20,7 +20,8 @@ export async function checkDatabase(target: ConnectionTarget, config: Config): P
   try {
     return judgeDatabase(await readDatabaseFacts(target), config);
   } catch (error) {
-    return [fail(describeFailure(error), 'start Postgres, or correct DATABASE_URL')];
+    const { what, remedy } = explainFailure(error);
+    return [fail(what, remedy)];
   }
 }
 
@@ -101,21 +102,11 @@ function judgeDurability(
 }
 
 function judgePooler({ pooler }: DatabaseFacts): readonly Check[] {
-  switch (pooler) {
-    case null:
-      return [];
-    case 'keeps a session':
-      return [
-        warn('a pooler stands in front of Postgres', 'it works while it pools sessions; better leave it out'),
-      ];
-    case 'mixes sessions':
-      return [
-        fail(
-          'a pooler in front of Postgres mixes sessions: settings and prepared statements get lost',
-          'let DATABASE_URL lead to Postgres itself, or let the pooler pool sessions',
-        ),
-      ];
-  }
+  if (pooler === null) return [];
+  const remedy = 'let DATABASE_URL lead to Postgres itself: FleetLM pools its own connections';
+  return pooler === 'mixes sessions'
+    ? [fail('a pooler in front of Postgres loses settings and prepared statements', remedy)]
+    : [warn('a pooler stands in front of Postgres, and may drop the settings of new connections', remedy)];
 }
 
 function judgeConnections(facts: DatabaseFacts, config: Config): Check {
