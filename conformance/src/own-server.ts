@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { parseConfig, Server, startEmbeddedPostgres } from 'fleetlm';
+import { parseConfig, Server } from 'fleetlm';
 import type { Settings } from './target.ts';
 
 export interface OwnServer extends AsyncDisposable {
@@ -28,11 +28,9 @@ export async function startOwnServer(secret: string | null): Promise<OwnServer> 
   await using resources = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(tmpdir(), 'fleetlm-conformance-'));
   resources.defer(() => rm(dataDir, { recursive: true, force: true }));
-  const postgres = resources.use(await startEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off' } }));
-  const { host, port, user } = postgres.connection;
   const config = parseConfig({
     PORT: '0',
-    DATABASE_URL: `postgres://${user}@/postgres?host=${encodeURIComponent(host!)}&port=${port}`,
+    FLEETLM_DATA_DIR: dataDir,
     FLEETLM_SOCKET_IDLE_MS: String(idleMs),
     FLEETLM_SOCKET_TOPICS: String(maxTopics),
     ...(secret !== null && { FLEETLM_JWT_SECRET: secret }),
