@@ -29,6 +29,8 @@ export interface Overrides {
   readonly appendHook?: AppendHook;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
+  /** How fast a drain closes sockets. */
+  readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
 
 export interface ContextOptions {

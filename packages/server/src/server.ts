@@ -200,7 +200,7 @@ export class Server implements AsyncDisposable {
       this.#hurry.signal,
     ]);
     const answered = http.drain(signal);
-    await sockets.drain({ ...drainPace, signal });
+    await sockets.drain({ ...drainPace, ...this.#overrides.drainPace, signal });
     await answered;
     await Promise.race([appender.drain(), untilAborted(signal)]);
   }
