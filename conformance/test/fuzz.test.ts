@@ -64,7 +64,7 @@ afterAll(async () => {
 /** Runs `attack` on everything that `arbitrary` makes, beside the control conversation. */
 async function fuzz<T>(arbitrary: fc.Arbitrary<T>, attack: (input: T) => Promise<void>): Promise<void> {
   const property = fc.asyncProperty(arbitrary, async (input) => {
-    await Promise.all([attack(input), control.exchange()]);
+    await Promise.all([attack(input), control.exchange(), watching.socket.settle()]);
     expect(failures).toEqual([]);
   });
   await fc.assert(property, {

@@ -33,6 +33,9 @@ export class ControlConversation implements AsyncDisposable {
     if (seq !== this.#said || heard !== seq || content.text !== String(seq)) {
       throw new Error(`message ${this.#said} was stored as ${seq}, and heard as ${heard}`);
     }
+    // Who only listens must say now and then that it is there.
+    const more = await this.#listener.socket.settle();
+    if (more.length > 0) throw new Error(`heard what nobody said: ${JSON.stringify(more)}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

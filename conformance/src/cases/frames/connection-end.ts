@@ -102,14 +102,17 @@ export const connectionEndCases: readonly Entry[] = [
       const T = `session:${id}`;
       const [stalled, reader] = [await subject.joined(alice, T), await subject.joined(alice, T)];
       stalled.raw.pause();
+      const beganMs = performance.now();
       // More than any kernel keeps for a reader on top of what the server does.
       const body = { sender_id: bot, content: { text: 'x'.repeat(200_000) } };
       for (let n = 1; n <= 80; n += 1) {
         check((await subject.call('POST', `/api/sessions/${id}/messages`, { body })).status, 200);
         await reader.raw.next(([, , , event, payload]) => event === 'message' && payload.seq === n);
       }
+      // Who has not answered the close frame for 5 s is cut off, and may see no more than that.
+      const isCutOff = performance.now() - beganMs > 4_500;
       stalled.raw.resume();
-      await stalled.closes(4008);
+      await stalled.closes(isCutOff ? [4008, 1006] : 4008);
       await reader.nothing();
     },
   },

@@ -163,6 +163,31 @@ export const pushCases: readonly Entry[] = [
     },
   },
   {
+    id: 'frames/38-refused',
+    title: 'a push that is refused is answered in its turn too, whatever is wrong with it',
+    isOurs: true,
+    async run(subject) {
+      const { T, alice } = await subject.conversation();
+      const socket = await subject.joined(alice, T);
+      socket.C(['3', '4', T, 'send', say('one')]);
+      socket.C(['3', '5', T, 'history', []]);
+      socket.C(['3', '6', T, 'send', say('two')]);
+      socket.C(['3', '7', T, 7, {}]);
+      socket.C(['3', '8', T, 'send', say('three')]);
+      socket.C(['9', '9', T, 'phx_join', 'text']);
+      for (const answer of [
+        ['3', '4', T, 'phx_reply', ok()],
+        ['3', '5', T, 'phx_reply', error('invalid_request')],
+        ['3', '6', T, 'phx_reply', ok()],
+        ['3', '7', T, 'phx_reply', error('invalid_request')],
+        ['3', '8', T, 'phx_reply', ok()],
+        ['9', '9', T, 'phx_reply', error('invalid_request')],
+      ]) {
+        check(await socket.raw.next(([, , , event]) => event === 'phx_reply'), answer);
+      }
+    },
+  },
+  {
     id: 'frames/38-topics',
     title: 'a topic that is slow holds up no other',
     why: 'needs a channel that waits for the test',

@@ -36,7 +36,7 @@ export interface Reply {
  * One joined topic of one socket. The socket calls `join` once; if that is ok it sends the reply, calls
  * `joined`, and hands over the client's pushes one after the other: the next one only after the promise
  * that `handle` returned, if it did, is settled. When the client leaves or joins anew it calls `settle`, then
- * `leave`. `leave` is called exactly once for every channel that was created, also when the join failed or threw;
+ * `leave`; before a push that it answers itself it calls `settle` alone. `leave` is called exactly once for every channel that was created, also when the join failed or threw;
  * once joined, the port's `close` and `crash` call it before they return. A method that throws crashes the
  * channel and nothing else.
  */

@@ -20,7 +20,7 @@ export interface Join<Channel, Output> {
   /** `joinRef ?? ref`: what pushes and the replies to pushes carry. */
   readonly channelRef: Ref;
   readonly phase: 'joining' | 'running' | 'idle' | 'over';
-  /** The channel was told to settle, for the leave or rejoin that waits first: that may be taken next. */
+  /** The channel was told to settle, for the frame that waits first: that may be taken next. */
   readonly isSettling: boolean;
   /** For the shell, to keep the real channel in; the table never looks at it. */
   channel: Channel | null;

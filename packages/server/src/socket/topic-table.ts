@@ -31,7 +31,8 @@ export interface TopicLimits {
  * - The frames of a topic are taken strictly in order: while a join or a channel call is under way the later
  *   ones wait. Topics never wait for each other.
  * - No frame of a topic precedes its join reply; after a join is over nothing of it has any effect.
- * - The client ends a join only after the channel has settled: earlier pushes are answered before the leave is.
+ * - The client ends a join only after the channel has settled: earlier pushes are answered before the leave is,
+ *   and before a push that is refused here.
  *   An end by the channel, or of the socket, waits for nothing.
  * - Each `open` is followed by exactly one `leave`.
  */
@@ -177,7 +178,7 @@ export class TopicTable<Channel, Output> {
     return none;
   }
 
-  /** A frame that ends a join goes back to the head, and is taken again when the channel has settled. */
+  /** A frame that must not overtake answers goes back to the head, and is taken again when the channel has settled. */
   #apply(slot: Slot<Channel, Output>, waiting: Waiting, effects: Effect<Channel, Output>[]): void {
     const { frame } = waiting;
     if (slot.join !== null && mustSettle(slot.join, frame)) {
@@ -194,7 +195,7 @@ export class TopicTable<Channel, Output> {
   #join(slot: Slot<Channel, Output>, frame: ClientFrame, effects: Effect<Channel, Output>[]): void {
     const { payload } = frame;
     if (!isJsonObject(payload)) {
-      effects.push(errorReply(frame, frame.joinRef, payloadError(payload)));
+      this.#refuse(slot, errorReply(frame, frame.joinRef, payloadError(payload)), effects);
       return;
     }
     if (slot.join === null && this.#slots.size >= this.#limits.maxTopics && !this.#slots.has(slot.topic)) {
@@ -228,15 +229,23 @@ export class TopicTable<Channel, Output> {
     } else if (!belongsTo(join, frame)) {
       return; // of a join that was replaced or left: dropped without a word, as in Phoenix since 1.8.3
     } else if (typeof event !== 'string') {
-      effects.push(
-        errorReply(frame, join.channelRef, wireError('invalid_request', 'The event must be a text')),
-      );
+      this.#refuse(slot, errorReply(frame, join.channelRef, eventError), effects);
     } else if (!isJsonObject(payload)) {
-      effects.push(errorReply(frame, join.channelRef, payloadError(payload)));
+      this.#refuse(slot, errorReply(frame, join.channelRef, payloadError(payload)), effects);
     } else {
       join.phase = 'running';
       effects.push({ kind: 'handle', join, event, payload, ref });
     }
+  }
+
+  /** Answers a frame that the channel does not get to see; a join that there is goes on. */
+  #refuse(
+    slot: Slot<Channel, Output>,
+    answer: Effect<Channel, Output>,
+    effects: Effect<Channel, Output>[],
+  ): void {
+    if (slot.join !== null) slot.join.isSettling = false;
+    effects.push(answer);
   }
 
   #failJoin(join: Join<Channel, Output>, answer: Effect<Channel, Output>): Effects<Channel, Output> {
@@ -309,11 +318,18 @@ function belongsTo(join: Join<unknown, unknown>, frame: ClientFrame): boolean {
   return frame.joinRef === null || frame.joinRef === join.channelRef;
 }
 
-/** Whether the client ends the join by this frame, and the channel was not told to settle yet. */
+const eventError = wireError('invalid_request', 'The event must be a text');
+
+/**
+ * Whether the channel must have answered everything before this frame, and was not told so yet: the frame ends
+ * the join, or is answered here, ahead of what the channel has still in flight.
+ */
 function mustSettle(join: Join<unknown, unknown>, frame: ClientFrame): boolean {
   if (join.isSettling) return false;
-  if (frame.event === 'phx_join') return isJsonObject(frame.payload);
-  return frame.event === 'phx_leave' && belongsTo(join, frame);
+  const { event, payload } = frame;
+  if (event === 'phx_join') return true;
+  const isForChannel = event !== 'phx_leave' && typeof event === 'string' && isJsonObject(payload);
+  return !isForChannel && belongsTo(join, frame);
 }
 
 function newJoin<Channel, Output>(

@@ -421,13 +421,15 @@ describe('send', () => {
       alice.write('send', draft()),
       alice.write('nonsense'),
       alice.write('send', draft()),
+      alice.write('history', []),
+      alice.write('send', draft()),
     ];
     await alice.answerTo(refs.at(-1)!);
     const replies = alice.socket.texts
       .map((text) => JSON.parse(text))
       .filter((each) => each[3] === 'phx_reply');
     expect(replies.slice(1).map(([, ref, , , { status }]) => [ref, status])).toEqual(
-      refs.map((ref, index) => [ref, [1, 4, 7, 9].includes(index) ? 'error' : 'ok']),
+      refs.map((ref, index) => [ref, [1, 4, 7, 9, 11].includes(index) ? 'error' : 'ok']),
     );
   });
 

@@ -314,11 +314,24 @@ describe('what waited is taken in order', () => {
     expect(describeAll(table.resume(second))).toEqual(['leave 7', 'reply 7 8 ok', 'phx_close 7']);
   });
 
-  test('what can not be taken at all settles nothing', () => {
-    const { table } = states.idle();
-    const broken = { joinRef: '7', ref: '7', topic, event: 'phx_join', payload: 'no object' };
-    expect(describeAll(table.receive(broken, 10))).toEqual(['reply 7 7 invalid_request']);
-  });
+  test.each([
+    ['phx_join', 'no object', 'reply 7 3 invalid_request'],
+    ['ev', 'no object', 'reply 3 3 invalid_request'],
+    [7, {}, 'reply 3 3 invalid_request'],
+  ])(
+    '%j with the payload %j, refused here: after the answers before it, and the join goes on',
+    (...refused) => {
+      const [event, payload, answer] = refused;
+      const { table, join } = states.idle();
+      const joinRef = event === 'phx_join' ? '7' : '3';
+      for (let round = 0; round < 2; round += 1) {
+        const frame = { joinRef, ref: '3', topic, event, payload };
+        expect(describeAll(table.receive(frame, 10))).toEqual(['settle 3']);
+        expect(describeAll(table.resume(join))).toEqual([answer]);
+      }
+      expect(describeAll(client(table, '3', '9', 'ev'))).toEqual(['handle ev 9']);
+    },
+  );
 
   test('behind a channel that ends: unmatched', () => {
     const { table, join } = states.running();
