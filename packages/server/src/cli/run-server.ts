@@ -25,6 +25,7 @@ export async function runServer(config: Config, log: Log): Promise<void> {
     await server.start();
     log.info({ url: server.url, pid: process.pid, auth: config.auth.mode }, `listening on ${server.url}`);
     await ended.promise;
+    log.info({}, 'stopped');
   } catch (error) {
     // A start that was given up for a signal is no failure.
     if (!server.isStopping) throw error;
