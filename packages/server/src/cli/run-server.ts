@@ -32,6 +32,7 @@ export async function runServer(config: Config, log: Log): Promise<void> {
     const { url, opsUrl: ops_url } = server;
     log.info({ url, ops_url, pid: process.pid, auth: config.auth.mode }, `listening on ${url}`);
     await ended.promise;
+    log.info({}, 'stopped');
   } catch (error) {
     // A start that was given up for a signal is no failure.
     if (!server.isStopping) throw error;

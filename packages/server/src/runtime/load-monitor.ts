@@ -31,6 +31,7 @@ export class LoadMonitor implements Load {
   #state: LoadState = unloaded;
   #timer: NodeJS.Timeout | null = null;
   #sampledMs = 0;
+  #residentBytes = 0;
 
   constructor(options: LoadMonitorOptions) {
     this.#options = options;
@@ -62,7 +63,8 @@ export class LoadMonitor implements Load {
     const lagMs = nowMs - this.#sampledMs - sampleMs;
     this.#sampledMs = nowMs;
     const before = this.#state.reason;
-    const sample = { lagMs, ...measureMemory() };
+    this.#residentBytes = readResidentBytes() ?? this.#residentBytes;
+    const sample = { lagMs, residentBytes: this.#residentBytes, ...measureHeap() };
     this.#state = nextLoad(this.#state, sample, {
       maxLagMs: this.#options.maxLagMs,
       maxMemoryBytes: this.#maxMemoryBytes,
@@ -85,9 +87,18 @@ export class LoadMonitor implements Load {
   }
 }
 
-function measureMemory(): Omit<LoadSample, 'lagMs'> {
+function measureHeap(): Pick<LoadSample, 'usedBytes' | 'heapBytes'> {
   const { used_heap_size: heapBytes, external_memory: externalBytes } = getHeapStatistics();
-  return { residentBytes: memoryUsage.rss(), usedBytes: heapBytes + externalBytes, heapBytes };
+  return { usedBytes: heapBytes + externalBytes, heapBytes };
+}
+
+/** Linux tells it in a file; null when the process may open no more, which must not be its end. */
+function readResidentBytes(): number | null {
+  try {
+    return memoryUsage.rss();
+  } catch {
+    return null;
+  }
 }
 
 /** A container's limit where there is one: without, the system says 0 or some huge number. */

@@ -30,7 +30,7 @@ async function checkWhoListens({ host, port }: Config['listen']): Promise<Check>
   }
   if (health.status === 'ready') return ok(`a FleetLM serves on ${port}, and is ready`);
   const reasons = (health.reasons ?? []).join('; ');
-  return fail(`the FleetLM on ${port} is not ready: ${reasons}`, 'see docs/operations.md, “Not ready”');
+  return fail(`the FleetLM on ${port} is not ready: ${reasons}`, 'see docs/operations.md, “By night”');
 }
 
 interface Health {
