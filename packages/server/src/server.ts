@@ -207,13 +207,12 @@ export class Server implements AsyncDisposable {
 
   /** What `/metrics` tells of counts that are kept anyway. */
   get #readings(): Readings {
-    const { appender, db, load } = this.#running;
-    const { connections, topics, sessions, inboxes } = this.counts;
+    const { appender, db, load, sockets, sessions, inboxes } = this.#running;
     return {
-      connections,
-      topics,
-      sessions,
-      inboxes,
+      connections: sockets.connectionCount,
+      topics: sockets.topicCount,
+      sessions: sessions.count,
+      inboxes: inboxes.count,
       queuedRows: appender.pendingRows,
       queuedBytes: appender.pendingBytes,
       fullReason: load.reason,

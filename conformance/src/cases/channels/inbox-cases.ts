@@ -1,8 +1,8 @@
+import { inboxSnapshotSchema, inboxUpdateSchema } from '@fleetlm/protocol';
 import type { Entry } from '../../case.ts';
 import { check } from '../../mismatch.ts';
 import { error, ok } from '../../notation.ts';
 import { shaped } from '../../subject.ts';
-import { snapshotSchema, updateSchema } from './shapes.ts';
 
 /** `inbox:<participant>`, by event. */
 export const inboxChannelCases: Readonly<Record<string, readonly Entry[]>> = {
@@ -18,7 +18,7 @@ export const inboxChannelCases: Readonly<Record<string, readonly Entry[]>> = {
         const socket = await subject.connect(conversation.bob);
         socket.C(['3', '3', T, 'phx_join', {}]);
         const joined = await socket.S(['3', '3', T, 'phx_reply', ok()]);
-        const { conversations } = shaped(joined[4].response, snapshotSchema);
+        const { conversations } = shaped(joined[4].response, inboxSnapshotSchema);
         check(
           conversations.map(({ session_id, last_seq, unread_count }) => [session_id, last_seq, unread_count]),
           [[conversation.id, 2, 2]],
@@ -49,10 +49,10 @@ export const inboxChannelCases: Readonly<Record<string, readonly Entry[]>> = {
         const socket = await subject.connect(group.bob);
         socket.C(['3', '3', T, 'phx_join', {}]);
         const joined = await socket.S(['3', '3', T, 'phx_reply', ok()]);
-        let { version } = shaped(joined[4].response, snapshotSchema);
+        let { version } = shaped(joined[4].response, inboxSnapshotSchema);
         const nextUpdate = async () => {
           const frame = await socket.raw.next(([, , , event]) => event === 'update');
-          const update = shaped(frame[4], updateSchema);
+          const update = shaped(frame[4], inboxUpdateSchema);
           check(update.version > version, true);
           version = update.version;
           return update;

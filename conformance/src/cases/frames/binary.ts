@@ -19,13 +19,13 @@ export const binaryCases: readonly Entry[] = [
     },
   },
   ...Object.entries({
-    'an unknown kind': Uint8Array.of(9, 1, 1, 1, 1, 49, 49, 97, 98),
-    'a truncated header': Uint8Array.of(0, 1, 1),
-    'truncated fields': Uint8Array.of(0, 5, 5, 5, 5, 1),
-    nothing: Uint8Array.of(),
+    kind: { what: 'an unknown kind', bytes: Uint8Array.of(9, 1, 1, 1, 1, 49, 49, 97, 98) },
+    'header-truncated': { what: 'a truncated header', bytes: Uint8Array.of(0, 1, 1) },
+    fields: { what: 'truncated fields', bytes: Uint8Array.of(0, 5, 5, 5, 5, 1) },
+    nothing: { what: 'nothing', bytes: Uint8Array.of() },
   }).map(
-    ([what, bytes]): Entry => ({
-      id: `frames/59-${what.split(' ').at(-1)}${what.startsWith('a trunc') ? '-truncated' : ''}`,
+    ([name, { what, bytes }]): Entry => ({
+      id: `frames/59-${name}`,
       title: `a binary frame of ${what}: closed with 1002 (1011 in Phoenix)`,
       async run(subject) {
         const socket = await subject.connect(await subject.person());

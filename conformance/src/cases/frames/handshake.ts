@@ -12,9 +12,15 @@ export const handshakeCases: readonly Entry[] = [
       await socket.nothing();
     },
   },
-  ...['123.1.1', 'abc', '2.1.0', '', '2'].map(
-    (vsn): Entry => ({
-      id: `frames/${vsn === '123.1.1' ? 2 : vsn === '2.1.0' ? 4 : 3}-vsn-${vsn || 'empty'}`,
+  ...Object.entries({
+    'frames/2-vsn-123.1.1': '123.1.1',
+    'frames/3-vsn-abc': 'abc',
+    'frames/4-vsn-2.1.0': '2.1.0',
+    'frames/3-vsn-empty': '',
+    'frames/3-vsn-2': '2',
+  }).map(
+    ([id, vsn]): Entry => ({
+      id,
       title: `vsn=${vsn} is refused with 403`,
       run: async (subject) => subject.refused(403, await subject.person(), { vsn }),
     }),

@@ -1,3 +1,5 @@
+import { splitList } from './split-list.ts';
+
 /** Postgres' settings that, switched off, let a crash take what was acknowledged. */
 export const durabilitySettings = ['fsync', 'full_page_writes', 'synchronous_commit'] as const;
 
@@ -5,8 +7,7 @@ export type DurabilitySetting = (typeof durabilitySettings)[number];
 
 /** Those that `text` names, separated by commas. Throws "must be …". */
 export function parseAcceptedSettings(text: string): readonly DurabilitySetting[] {
-  const names = text.split(',').map((name) => name.trim());
-  return names.filter((name) => name !== '').map(parseSetting);
+  return splitList(text).map(parseSetting);
 }
 
 function parseSetting(name: string): DurabilitySetting {

@@ -1,10 +1,11 @@
+import { splitList } from './split-list.ts';
+
 /**
  * The web origins in `text`, separated by commas, as browsers write them: scheme, host and port, in small letters
  * and without a default port. Throws "must be …": one that no browser sends would silently allow nobody.
  */
 export function parseAllowedOrigins(text: string): readonly string[] {
-  const entries = text.split(',').map((entry) => entry.trim());
-  return entries.filter((entry) => entry !== '').map(toOrigin);
+  return splitList(text).map(toOrigin);
 }
 
 function toOrigin(text: string): string {

@@ -1,3 +1,4 @@
+import { splitList } from './split-list.ts';
 import type { Values } from './variables.ts';
 
 /** Where traces go, and which; `endpoint` null: nowhere. */
@@ -37,8 +38,7 @@ export function checkHeaders(text: string): string | null {
 
 /** The form is that of W3C Baggage (OpenTelemetry, OTLP exporter). Throws when it is not in that form. */
 function parseHeaders(text: string): [name: string, value: string][] {
-  const items = text.split(',').map((item) => item.trim());
-  return items.filter((item) => item !== '').map(parseHeader);
+  return splitList(text).map(parseHeader);
 }
 
 function parseHeader(item: string): [name: string, value: string] {

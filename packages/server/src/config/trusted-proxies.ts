@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { splitList } from './split-list.ts';
 
 /** Reverse proxies whose word on a client's address counts. */
 export type TrustedProxies = BlockList;
@@ -6,8 +7,7 @@ export type TrustedProxies = BlockList;
 /** The proxies in `text`: addresses and subnets, separated by commas. Throws "must be …". */
 export function parseTrustedProxies(text: string): TrustedProxies {
   const proxies = new BlockList();
-  const entries = text.split(',').map((entry) => entry.trim());
-  for (const entry of entries.filter((entry) => entry !== '')) addProxy(proxies, entry);
+  for (const entry of splitList(text)) addProxy(proxies, entry);
   return proxies;
 }
 

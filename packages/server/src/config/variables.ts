@@ -1,5 +1,5 @@
 import { Failpoints } from '../lib/failpoints.ts';
-import { parseAcceptedSettings } from './accepted-settings.ts';
+import { durabilitySettings, parseAcceptedSettings } from './accepted-settings.ts';
 import { parseAllowedOrigins } from './allowed-origins.ts';
 import { parseJwksUrl } from './jwks-url.ts';
 import { defaultRates } from './rates.ts';
@@ -73,7 +73,7 @@ export const variables = {
       parseAcceptedSettings,
       'Settings of Postgres that may be off, although a crash then takes what was acknowledged: a start refuses each that is not named here. For tests and bulk loads.',
     ),
-    type: 'list of fsync, full_page_writes, synchronous_commit',
+    type: `list of ${durabilitySettings.join(', ')}`,
   },
   NODE_ENV: text('', '`production` makes `jwt` the default of `FLEETLM_AUTH`. Nothing else depends on it.'),
   FLEETLM_AUTH: optionalChoice(

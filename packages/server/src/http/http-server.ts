@@ -31,7 +31,7 @@ import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addSocketRoute } from './routes/socket.ts';
-import { startListening } from './start-listening.ts';
+import { startListening, stopListening } from './start-listening.ts';
 
 export interface HttpServerOptions {
   readonly config: Pick<Config, 'auth' | 'http' | 'ops'>;
@@ -118,10 +118,7 @@ export class HttpServer implements AsyncDisposable {
   async #close(signal: AbortSignal | undefined): Promise<void> {
     // Before the server is closed: its timeouts, which bound what is open, end with it.
     await this.drain(signal);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.server.close(() => resolve());
-    this.server.closeAllConnections();
-    await promise;
+    await stopListening(this.server);
     await this.#app.close();
   }
 
@@ -143,7 +140,7 @@ export class HttpServer implements AsyncDisposable {
     app.addHook('onRequest', (request, _reply, done) => this.#noteRoute(request, done));
     app.decorateRequest('principal', null);
     addHealthRoutes(app, () => this.#findNotReady(), log);
-    addDocsRoutes(app, sendNotFound);
+    addDocsRoutes(app);
     addSocketRoute(app);
     if (config.ops === null) app.register(async (scope) => this.#addMetrics(scope));
     app.register(async (api) => this.#addApi(api), { prefix: '/api' });

@@ -10,7 +10,7 @@ import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
-import { startListening } from './start-listening.ts';
+import { startListening, stopListening } from './start-listening.ts';
 
 export interface OperationsServerOptions {
   readonly health: Health;
@@ -52,10 +52,7 @@ export class OperationsServer implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
-    this.#server.closeAllConnections();
-    await promise;
+    await stopListening(this.#server);
     await this.#app.close();
   }
 

@@ -17,6 +17,14 @@ export async function startListening(
   return server.address() as AddressInfo;
 }
 
+/** Takes no connections any more, and cuts those that there are. */
+export async function stopListening(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  await promise;
+}
+
 /** The URL of an address, as `http://127.0.0.1:4000`. */
 export function urlOf({ family, address, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

@@ -1,4 +1,4 @@
-import type { ErrorCode, MessageKind } from '@fleetlm/protocol';
+import { closeCodes, type ErrorCode } from '@fleetlm/protocol';
 
 /**
  * What labels may say. Each is a closed set, so that the number of series is bounded by the code: no label is an
@@ -8,9 +8,6 @@ import type { ErrorCode, MessageKind } from '@fleetlm/protocol';
 /** What became of an append, as far as a graph should tell it apart. */
 export const appendStatuses = ['ok', 'duplicate', 'refused', 'overloaded', 'failed', 'unknown'] as const;
 export type AppendStatus = (typeof appendStatuses)[number];
-
-/** Kinds of messages; the original's name for the label is `role`. */
-export const messageRoles = ['text', 'system', 'tool_call', 'assistant'] as const satisfies MessageKind[];
 
 /** Why an attempt to commit a batch did not; see `conversation/append/failure.ts`. */
 export const attemptFailures = [
@@ -50,20 +47,19 @@ export type RateLimitedEdge = (typeof rateLimitedEdges)[number];
 export const shedKinds = ['handshake', 'request', 'join', 'send', 'history'] as const;
 export type ShedKind = (typeof shedKinds)[number];
 
-/** Why a node is full; see `runtime/load-state.ts`. */
+/** Why a node takes nothing new; see `runtime/load-state.ts`. */
 export const fullReasons = ['lag', 'memory'] as const;
 export type FullReason = (typeof fullReasons)[number];
 
 /** Who closed a socket. */
 export type Closer = 'server' | 'client';
 
-const closeCodes = new Set([
-  1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 4001, 4008, 4009,
-]);
+/** The server's own, and those of clients that end as usual, or without a word. */
+const toldCloseCodes = new Set([...Object.keys(closeCodes).map(Number), 1000, 1003, 1005, 1006]);
 
 /** A close code as a label. A client may close with any of 2,000 codes. */
 export function closeCodeLabel(code: number): string {
-  return closeCodes.has(code) ? String(code) : 'other';
+  return toldCloseCodes.has(code) ? String(code) : 'other';
 }
 
 /** Which kind of topic it is, by its name: it may be anything that a client has sent. */

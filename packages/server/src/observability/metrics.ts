@@ -1,4 +1,4 @@
-import type { MessageKind } from '@fleetlm/protocol';
+import { type MessageKind, messageKinds } from '@fleetlm/protocol';
 import { type Counter, type Histogram, type LabelValues, Registry } from 'prom-client';
 import { version } from '../lib/version.ts';
 import { createInstruments } from './instruments.ts';
@@ -18,7 +18,6 @@ import {
   type HandshakeStatus,
   handshakeStatuses,
   type JoinResult,
-  messageRoles,
   type RateLimitedEdge,
   rateLimitedEdges,
   type ShedKind,
@@ -71,7 +70,8 @@ export class Metrics {
     duration: observer(this.#own.appendDuration, { status }),
     total: count(this.#own.appends, { status }),
   }));
-  readonly #sent = forEach(messageRoles, (role) => count(this.#own.messagesSent, { role }));
+  /** `role` is what the original calls the kind of a message. */
+  readonly #sent = forEach(messageKinds, (role) => count(this.#own.messagesSent, { role }));
   readonly #failures = forEach(attemptFailures, (failure) => count(this.#own.failedAttempts, { failure }));
   readonly #fanouts = forEach(fanoutTypes, (type) => observer(this.#own.fanoutDuration, { type }));
   readonly #broadcasts = forEach(topicGroups, (group) => ({

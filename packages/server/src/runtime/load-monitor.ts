@@ -2,7 +2,8 @@ import { totalmem } from 'node:os';
 import { memoryUsage } from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import type { Log } from '../lib/log.ts';
-import { type LoadReason, type LoadSample, type LoadState, nextLoad, unloaded } from './load-state.ts';
+import type { FullReason } from '../observability/labels.ts';
+import { type LoadSample, type LoadState, nextLoad, unloaded } from './load-state.ts';
 
 /** What the edges ask. */
 export interface Load {
@@ -39,7 +40,7 @@ export class LoadMonitor implements Load {
   }
 
   /** Why nothing new is admitted now; null: it is. */
-  get reason(): LoadReason | null {
+  get reason(): FullReason | null {
     return this.#state.reason;
   }
 

@@ -1,3 +1,5 @@
+import type { FullReason } from '../observability/labels.ts';
+
 /** One look at the process. */
 export interface LoadSample {
   /** How late the event loop ran a timer. */
@@ -16,12 +18,9 @@ export interface LoadLimits {
   readonly maxHeapBytes: number;
 }
 
-/** Why a node takes nothing new. */
-export type LoadReason = 'lag' | 'memory';
-
 /** What is known from the samples so far. */
 export interface LoadState {
-  readonly reason: LoadReason | null;
+  readonly reason: FullReason | null;
   /** Samples in a row that spoke for the other state. */
   readonly streak: number;
 }
@@ -48,7 +47,7 @@ export function nextLoad(state: LoadState, sample: LoadSample, limits: LoadLimit
   return isEnough ? { reason: found, streak: 0 } : { reason: state.reason, streak };
 }
 
-function findReason(sample: LoadSample, limits: LoadLimits, share: number): LoadReason | null {
+function findReason(sample: LoadSample, limits: LoadLimits, share: number): FullReason | null {
   if (sample.lagMs > limits.maxLagMs * share) return 'lag';
   return isShortOfMemory(sample, limits) ? 'memory' : null;
 }

@@ -144,14 +144,9 @@ export class SocketServer implements AsyncDisposable {
     }
   }
 
-  /** Refuses handshakes with 503 from now on; the open sockets are served. */
-  refuseHandshakes(): void {
-    this.#isDraining = true;
-  }
-
-  /** Closes all sockets with 1012, paced, so that their clients do not all come back at once. */
+  /** Refuses handshakes with 503, and closes all sockets with 1012, paced: their clients do not all come back at once. */
   async drain({ batch, intervalMs, signal }: DrainOptions): Promise<void> {
-    this.refuseHandshakes();
+    this.#isDraining = true;
     const open = [...this.#connections];
     while (open.length > 0) {
       const now = signal?.aborted ? open.splice(0) : open.splice(0, batch);
@@ -163,7 +158,7 @@ export class SocketServer implements AsyncDisposable {
 
   /** Cuts what is left and waits until nothing of it remains. */
   async stop(): Promise<void> {
-    this.refuseHandshakes();
+    this.#isDraining = true;
     this.#http?.off('upgrade', this.#onUpgrade);
     this.#http = null;
     for (const socket of this.#handshakes.keys()) socket.destroy();

@@ -1,15 +1,5 @@
 import { DatabaseError } from 'pg';
-
-/**
- * What an append transaction that did not commit tells:
- * - `locked`: a lock was not to be had in time (55P03).
- * - `collision`: another writer was in the way (23505, 40P01, 40001): the same batch may run again at once.
- * - `bad_data`: Postgres refuses a row for its data (22…, 54…, 23514): one draft is to blame.
- * - `exhausted`: Postgres has not the time, the memory or the disk (53…, 57014): nothing was stored.
- * - `refused`: Postgres refuses for another reason, a missing table for one: nothing was stored.
- * - `unknown`: the connection broke, or nothing came back: it may have committed.
- */
-export type Failure = 'locked' | 'collision' | 'bad_data' | 'exhausted' | 'refused' | 'unknown';
+import type { AttemptFailure } from '../../observability/labels.ts';
 
 /** SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const collisions = new Set(['23505', '40P01', '40001']);
@@ -22,8 +12,16 @@ function endsBackend(error: DatabaseError): boolean {
   return error.severity !== 'ERROR';
 }
 
-/** What an error on a transaction's connection means for the transaction. */
-export function classifyFailure(error: unknown): Failure {
+/**
+ * What an error on an append transaction's connection means for the transaction:
+ * - `locked`: a lock was not to be had in time (55P03).
+ * - `collision`: another writer was in the way (23505, 40P01, 40001): the same batch may run again at once.
+ * - `bad_data`: Postgres refuses a row for its data (22…, 54…, 23514): one draft is to blame.
+ * - `exhausted`: Postgres has not the time, the memory or the disk (53…, 57014): nothing was stored.
+ * - `refused`: Postgres refuses for another reason, a missing table for one: nothing was stored.
+ * - `unknown`: the connection broke, or nothing came back: it may have committed.
+ */
+export function classifyFailure(error: unknown): AttemptFailure {
   if (!(error instanceof DatabaseError) || endsBackend(error)) return 'unknown';
   const code = error.code ?? '';
   // A new connection finds the new primary.

@@ -1,5 +1,5 @@
 import { unreachable } from '../../lib/unreachable.ts';
-import type { Failure } from './failure.ts';
+import type { AttemptFailure } from '../../observability/labels.ts';
 
 /**
  * What a lane does after an attempt that did not commit:
@@ -20,7 +20,7 @@ export type NextStep = 'rerun' | 'go_around' | 'split' | 'reject' | 'shed' | 'gi
 const maxCollisions = 10;
 
 /** Decides by the kind of failure, the number of drafts in the batch, and how often it collided before. */
-export function decideNextStep(failure: Failure, size: number, collisions: number): NextStep {
+export function decideNextStep(failure: AttemptFailure, size: number, collisions: number): NextStep {
   switch (failure) {
     case 'locked':
       return 'go_around';

@@ -1,15 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DocsSite } from '../docs/docs-site.ts';
+import { sendNotFound } from '../problem.ts';
 
 /** The pages load one stylesheet of ours and nothing else: no script, no frame, no form. */
 const contentSecurityPolicy =
   "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The documentation, open to everybody: it tells nothing of this server that the repository does not tell. */
-export function addDocsRoutes(
-  app: FastifyInstance,
-  sendNotFound: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
-): void {
+export function addDocsRoutes(app: FastifyInstance): void {
   const site = new DocsSite();
   const handler = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const served = site.find(request.url.split('?', 1)[0]!.replace(/\/$/, ''));
