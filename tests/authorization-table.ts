@@ -259,7 +259,7 @@ table that \`tests/authorization-matrix.test.ts\` tries on a real server, cell b
   every REST call, and an empty 403 instead of a socket. A participant that is disabled: 403 \`participant_disabled\`, and no
   socket either. See [authentication.md](authentication.md).
 - \`GET /health/live\`, \`GET /health/ready\` and the documentation (\`/docs\`, \`/openapi.json\`, \`/asyncapi.json\`,
-  \`/llms.txt\`) are open to everybody. With \`FLEETLM_OPS_PORT\` so is \`GET /metrics\`, on that port alone.
+  \`/llms.txt\`, \`/llms-full.txt\`) are open to everybody. With \`FLEETLM_OPS_PORT\` so is \`GET /metrics\`, on that port alone.
 
 | Call or event | Service | Initiator | Member | Ex-member | Stranger |
 | --- | --- | --- | --- | --- | --- |

@@ -9,12 +9,11 @@ import type { Principal } from '../auth/principal.ts';
 import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
-import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
-import { findForeign, readCredentials } from './api-guard.ts';
+import { findForeign, identifyCaller } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
 import { setCommonHeaders } from './common-headers.ts';
@@ -25,6 +24,7 @@ import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-ser
 import { OpenRequests } from './open-requests.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
+import { RequestJournal } from './request-journal.ts';
 import { RequestTraces } from './request-traces.ts';
 import { apiRoutes } from './routes/api-routes.ts';
 import { addDocsRoutes } from './routes/docs.ts';
@@ -50,12 +50,6 @@ export interface HttpServerOptions {
 /** Ids in paths: one that is too long for an id must reach its route, which answers as for one that is absent. */
 const maxParamLength = 16 << 10;
 
-/** The status of a request whose client went away before its answer, as nginx counts it. */
-const clientGone = 499;
-
-const tooManyRefused =
-  'Too many refused identities came from this address: correct the token, then try again';
-
 /**
  * The REST edge of one process, on the HTTP server that the socket edge shares.
  *
@@ -68,9 +62,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
   readonly #open = new OpenRequests();
-  /** Which route serves a request: known between its first hook and its end. */
-  readonly #routes = new WeakMap<IncomingMessage, string>();
   readonly #traces: RequestTraces;
+  readonly #journal: RequestJournal;
   #isDraining = false;
   /** The look at our health that is under way. */
   #checking: Promise<readonly string[]> | null = null;
@@ -78,7 +71,9 @@ export class HttpServer implements AsyncDisposable {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#traces = new RequestTraces(options.tracing);
+    const { tracing, metrics, log } = options;
+    this.#traces = new RequestTraces(tracing);
+    this.#journal = new RequestJournal({ traces: this.#traces, metrics, log });
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
     const { maxConnections } = options.config.http;
     this.server = createNodeServer({ timeouts, maxConnections }, (request, response) =>
@@ -137,7 +132,10 @@ export class HttpServer implements AsyncDisposable {
     acceptJsonOnly(app);
     app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request)));
     app.setNotFoundHandler(sendNotFound);
-    app.addHook('onRequest', (request, _reply, done) => this.#noteRoute(request, done));
+    app.addHook('onRequest', (request, _reply, done) => {
+      this.#journal.noteRoute(request);
+      done();
+    });
     app.decorateRequest('principal', null);
     addHealthRoutes(app, () => this.#findNotReady(), log);
     addDocsRoutes(app);
@@ -165,11 +163,6 @@ export class HttpServer implements AsyncDisposable {
     addMetricsRoute(scope, this.#options.metrics);
   }
 
-  #noteRoute({ raw, is404, routeOptions }: FastifyRequest, done: () => void): void {
-    if (!is404 && routeOptions.url !== undefined) this.#routes.set(raw, routeOptions.url);
-    done();
-  }
-
   /** Why nothing new is taken now. */
   #findBusy(): WireError | null {
     const { load, metrics } = this.#options;
@@ -185,78 +178,28 @@ export class HttpServer implements AsyncDisposable {
     reply: FastifyReply,
     busy: WireError | null,
   ): Promise<FastifyReply | undefined> {
-    const foreign = findForeign(request.headers, this.#options.config.auth);
+    const { config, authenticator, rates } = this.#options;
+    const { maxBodyBytes } = config.http;
+    const foreign = findForeign(request.headers, config.auth);
     if (foreign !== null) return sendProblem(reply, foreign);
     allowOrigin(request, reply);
     if (isPreflight(request)) return answerPreflight(reply);
     if (busy !== null) return sendProblem(reply, busy);
-    const caller = await this.#identify(request.raw);
+    const caller = await identifyCaller(request.raw, { authenticator, rates, maxBodyBytes });
     if (!caller.ok) return sendProblem(reply, caller.error);
     request.setDecorator<Principal>('principal', caller.value);
     this.#traces.begin(request, reply);
     return undefined;
   }
 
-  /** Who is calling, if it may call now. */
-  async #identify(request: IncomingMessage): Promise<Result<Principal>> {
-    const { authenticator, rates } = this.#options;
-    const credentials = readCredentials(request.headers);
-    if (!credentials.ok) return credentials;
-    if (!rates.addresses.mayIdentify(request)) return fail(wireError('rate_limited', tooManyRefused));
-    const identified = await authenticator.authenticate(credentials.value);
-    if (!identified.ok) rates.addresses.refused(request);
-    else if (!rates.participants.mayCall(identified.value, this.#bodyBytes(request)))
-      return fail(wireError('rate_limited'));
-    return identified;
-  }
-
-  /** What there will be to read, at most: chunks do not say. */
-  #bodyBytes({ headers }: IncomingMessage): number {
-    const { maxBodyBytes } = this.#options.config.http;
-    if (headers['transfer-encoding'] !== undefined) return maxBodyBytes;
-    return Math.min(Number(headers['content-length'] ?? 0), maxBodyBytes);
-  }
-
   /** Every request comes through here first, also one that Fastify refuses before its hooks. */
   #receive(request: IncomingMessage, response: ServerResponse): void {
-    const startedMs = performance.now();
     const requestId = nameRequest(request);
-    const method = request.method ?? '';
-    const path = (request.url ?? '').split('?', 1)[0];
     setCommonHeaders(response, requestId);
     if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
-    response.once('close', () => {
-      const durationMs = performance.now() - startedMs;
-      this.#countRequest(response, durationMs);
-      const { statusCode: status, writableFinished: isAnswered } = response;
-      const line = {
-        request_id: requestId,
-        trace_id: this.#traces.of(request)?.traceId,
-        method,
-        path,
-        status,
-        is_answered: isAnswered,
-        duration_ms: Math.round(durationMs * 10) / 10,
-      };
-      this.#traces.end(request, response);
-      if (status >= 500) this.#options.log.info(line, 'request');
-      else this.#options.log.debug(line, 'request');
-    });
+    this.#journal.open(response, requestId);
     this.#app.routing(request, response);
-  }
-
-  #countRequest({ req, statusCode, writableFinished }: ServerResponse, durationMs: number): void {
-    const { metrics } = this.#options;
-    const { method = '' } = req;
-    const route = this.#routes.get(req) ?? null;
-    metrics.requestAnswered({
-      method,
-      route,
-      status: writableFinished ? statusCode : clientGone,
-      durationMs,
-    });
-    if (statusCode === 429) metrics.rateLimited('request');
   }
 
   #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {

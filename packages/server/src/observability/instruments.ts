@@ -11,8 +11,8 @@ const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
- * Makes every series that FleetLM has of its own, in the order of `docs/metrics.md`, on one registry. Names that the original FleetLM had are kept, with their milliseconds; newer ones
- * have their unit in the name, and it is seconds.
+ * Makes every series that FleetLM has of its own, in the order of `docs/metrics.md`, on one registry. Names that the
+ * original FleetLM had are kept, with their milliseconds; newer ones have their unit in the name, and it is seconds.
  */
 export function createInstruments(registry: Registry) {
   const registers = [registry];
