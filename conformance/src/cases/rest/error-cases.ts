@@ -295,7 +295,6 @@ export const errorCases: Readonly<Record<ErrorCode, readonly Entry[]>> = {
       id: 'errors/rate_limited',
       title: 'frames and calls of a participant beyond its rate; somebody else is not touched',
       isOurs: true,
-      needs: 'tokens',
       async run(subject) {
         const [alice, bob] = (await subject.people(2)) as [string, string];
         check(await floodFrames(subject, alice), error('rate_limited'));
