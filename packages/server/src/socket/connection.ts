@@ -9,29 +9,18 @@ import {
 import type { RawData, WebSocket } from 'ws';
 import type { ParticipantRates } from '../auth/participant-rates.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { Channel, OpenChannel } from '../channels/channel.ts';
+import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
-import { unreachable } from '../lib/unreachable.ts';
-import { encodePongFrame, encodeTextFrame } from '../lib/websocket-frame.ts';
-import type { JoinResult } from '../observability/labels.ts';
+import { encodePongFrame } from '../lib/websocket-frame.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Trace, Tracing } from '../observability/tracing.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 import { closeCodeOf } from './close-code.ts';
+import { ConnectionTopics } from './connection-topics.ts';
 import type { Flusher } from './flusher.ts';
-import { frameAttributes, frameName } from './frame-trace.ts';
 import { SendQueue } from './send-queue.ts';
-import { binaryPayload, type Ending, errorReply } from './topic-effects.ts';
-import {
-  type ChannelEffect,
-  type ChannelEffects,
-  type ChannelJoin,
-  type PortOwner,
-  PushReply,
-  TopicPort,
-} from './topic-port.ts';
-import { TopicTable } from './topic-table.ts';
+import { binaryPayload } from './topic-effects.ts';
 
 export interface ConnectionOptions {
   readonly id: string;
@@ -65,15 +54,13 @@ export const slowConsumer: CloseReason = { code: 4008, reason: 'slow_consumer' }
  * One connected client.
  *
  * Owns the WebSocket, its send queue and its topics. States: open → closing (channels have left, a close frame
- * is out, ws destroys the socket if the peer does not answer) → closed. Frames come from ws, channels come from
- * `openChannel`, decisions from the topic table; this class performs them and keeps what throws from spreading.
- * Created and swept by the SocketServer.
+ * is out, ws destroys the socket if the peer does not answer) → closed. Frames come from ws, and go to the topics
+ * unless they come too fast. Created and swept by the SocketServer.
  */
-export class Connection implements PortOwner {
+export class Connection {
   readonly principal: Principal;
-  readonly serializer: Serializer;
-  readonly table: TopicTable<Channel, Buffer>;
   readonly queue: SendQueue;
+  readonly topics: ConnectionTopics;
   readonly #options: ConnectionOptions;
   #isClosing = false;
   /** With which code the server has closed it; null: the client did, or nobody yet. */
@@ -88,22 +75,27 @@ export class Connection implements PortOwner {
   #activity: { readonly framesSeen: number; readonly sinceMs: number } | null = null;
 
   constructor(options: ConnectionOptions) {
-    const { ws, socket, flusher, limits } = options;
+    const { id, ws, socket, flusher, limits, principal, serializer, openChannel, metrics, tracing } = options;
     this.#options = options;
-    this.principal = options.principal;
-    this.serializer = options.serializer;
-    this.table = new TopicTable({
-      maxTopics: limits.maxTopics,
-      maxPendingFrames: limits.maxPendingFrames,
-      // What one socket may hold of the server's memory is the same in both directions.
-      maxPendingBytes: limits.maxQueuedBytes,
-    });
+    this.principal = principal;
     this.queue = new SendQueue({
       socket,
       flusher,
       limits,
       isOpen: () => ws.readyState === ws.OPEN,
       onSlow: () => this.close(slowConsumer),
+    });
+    this.topics = new ConnectionTopics({
+      connectionId: id,
+      principal,
+      serializer,
+      queue: this.queue,
+      openChannel,
+      limits,
+      metrics,
+      tracing,
+      onTooFast: () => this.#tooFast(),
+      logError: (fields, message) => this.#log('error', fields, message),
     });
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('ping', (payload) => this.#onPing(payload));
@@ -120,7 +112,7 @@ export class Connection implements PortOwner {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#closeCode = code;
-    this.#run(this.table.endAll());
+    this.topics.endAll();
     if (code === 4008) this.queue.close();
     else this.queue.finish();
     this.#options.ws.close(code, reason);
@@ -143,12 +135,6 @@ export class Connection implements PortOwner {
     }
   }
 
-  /** A port's `close` and `crash`. */
-  end(join: ChannelJoin, ending: Ending, error?: unknown): void {
-    if (ending === 'crash' && join.phase !== 'over') this.#logCrash(join, error);
-    this.#run(this.table.end(join, ending));
-  }
-
   /**
    * A timer, but only for a token that is over before the next sweep: it ends on time (I32), a day's token costs
    * no timer for a day, and a clock that was set right is noticed.
@@ -166,9 +152,7 @@ export class Connection implements PortOwner {
   #expire(): void {
     if (this.#isClosing) return;
     this.queue.discard();
-    for (const { topic, channelRef } of this.table.joined()) {
-      this.#send(this.serializer.push(channelRef, null, topic, 'token_expired', '{}'));
-    }
+    this.topics.tellAll('token_expired', '{}');
     this.close(tokenExpired);
   }
 
@@ -179,10 +163,10 @@ export class Connection implements PortOwner {
     try {
       // ws hands over one Buffer with its default `binaryType`.
       const bytes = data as Buffer;
-      const frame = isBinary ? decodeBinary(bytes) : this.serializer.decode(bytes.toString());
+      const frame = isBinary ? decodeBinary(bytes) : this.#options.serializer.decode(bytes.toString());
       if (frame === null) this.close(isBinary ? truncatedBinary : malformedFrame);
       else if (this.#options.rates.mayCall(this.principal, bytes.length))
-        this.#run(this.table.receive(frame, bytes.length));
+        this.topics.receive(frame, bytes.length);
       else this.#refuse(frame);
       if (this.#isOffender) this.#silence();
     } catch (error) {
@@ -217,18 +201,18 @@ export class Connection implements PortOwner {
   /** A control frame counts as any other; nothing tells its sender but the end. */
   #count(bytes: number): void {
     if (this.#isClosing || this.#options.rates.mayCall(this.principal, bytes)) return;
-    this.tooFast();
+    this.#tooFast();
     if (this.#isOffender) this.#silence();
   }
 
   /** The frame came too fast: its sender is told so, and nothing else comes of it. */
   #refuse(frame: ClientFrame): void {
-    this.#perform(errorReply(frame, frame.joinRef, tooFast));
-    this.tooFast();
+    this.topics.refuse(frame, tooFast);
+    this.#tooFast();
   }
 
   /** Told for each answer `rate_limited`, also by channels, which must not be left in the middle of one. */
-  tooFast(): void {
+  #tooFast(): void {
     this.#options.metrics.rateLimited('frame');
     const nowMs = performance.now();
     this.#patience ??= new TokenBucket(patience, nowMs);
@@ -247,7 +231,7 @@ export class Connection implements PortOwner {
   #onError(error: Error): void {
     this.#isClosing = true;
     this.#closeCode ??= closeCodeOf(error);
-    this.#run(this.table.endAll());
+    this.topics.endAll();
     this.queue.close();
     this.#log('debug', { err: error }, 'socket broken');
   }
@@ -258,151 +242,9 @@ export class Connection implements PortOwner {
     if (this.#closeCode === null) metrics.connectionClosed('client', code);
     else metrics.connectionClosed('server', this.#closeCode);
     if (this.#expiry !== null) clearTimeout(this.#expiry);
-    this.#run(this.table.endAll());
+    this.topics.endAll();
     this.queue.close();
     this.#options.onClosed(this);
-  }
-
-  /** Each channel call may bring the next effects; a loop, so that many waiting frames do not nest. */
-  #run(effects: ChannelEffects): void {
-    for (let current = effects; current.length > 0; ) {
-      let next: ChannelEffects = [];
-      for (const effect of current) next = this.#perform(effect);
-      current = next;
-    }
-  }
-
-  /** The effects that follow from this one; only the last of a list has any. */
-  #perform(effect: ChannelEffect): ChannelEffects {
-    switch (effect.kind) {
-      case 'open':
-        return this.#open(effect);
-      case 'joined':
-        return this.#call(effect.join, (channel) => channel.joined());
-      case 'handle':
-        return this.#handle(effect);
-      case 'settle':
-        return this.#call(effect.join, (channel) => channel.settle());
-      case 'leave':
-        this.#leave(effect.join);
-        return [];
-      case 'reply':
-        this.#reply(effect);
-        return [];
-      case 'end':
-        this.#send(
-          this.serializer.push(
-            effect.joinRef,
-            effect.joinRef,
-            effect.topic,
-            effect.event,
-            effect.payloadJson,
-          ),
-        );
-        return [];
-      case 'send':
-        this.queue.send(effect.output);
-        return [];
-      default:
-        return unreachable(effect);
-    }
-  }
-
-  #open({ join, payload }: Extract<ChannelEffect, { kind: 'open' }>): ChannelEffects {
-    try {
-      join.channel = this.#options.openChannel(this.principal, join.topic, new TopicPort(this, join));
-    } catch (error) {
-      this.#logCrash(join, error);
-      this.#countJoin(join, 'crashed');
-      return this.table.crashJoin(join);
-    }
-    if (join.channel === null) {
-      this.#countJoin(join, 'unmatched');
-      return this.table.refuseUnmatched(join);
-    }
-    void this.#join(join, join.channel, payload);
-    return [];
-  }
-
-  async #join(join: ChannelJoin, channel: Channel, payload: Parameters<Channel['join']>[0]): Promise<void> {
-    const trace = this.#beginTrace('phx_join', join);
-    let effects: ChannelEffects;
-    try {
-      const result = await channel.join(payload);
-      this.#countJoin(join, result.ok ? 'ok' : result.error.code);
-      effects = result.ok ? this.table.accept(join, result.value) : this.table.refuse(join, result.error);
-      trace?.end(result.ok ? null : result.error.code);
-    } catch (error) {
-      this.#logCrash(join, error, trace);
-      this.#countJoin(join, 'crashed');
-      effects = this.table.crashJoin(join);
-    }
-    this.#run(effects);
-  }
-
-  #handle({ join, event, payload, ref }: Extract<ChannelEffect, { kind: 'handle' }>): ChannelEffects {
-    const trace = this.#beginTrace(event, join);
-    const reply = new PushReply(this, { join, ref, trace });
-    return this.#call(join, (channel) => channel.handle(event, payload, reply), trace);
-  }
-
-  #beginTrace(event: string, { topic }: ChannelJoin): Trace | null {
-    const { tracing, id } = this.#options;
-    const name = tracing.isOn ? frameName(event) : undefined;
-    const trace = name === undefined ? null : tracing.begin(name);
-    if (trace?.isRecorded) trace.add(frameAttributes(id, topic));
-    return trace;
-  }
-
-  /** Calls a channel; the next frame of its topic goes when the call is done. */
-  #call(
-    join: ChannelJoin,
-    call: (channel: Channel) => void | Promise<void>,
-    trace: Trace | null = null,
-  ): ChannelEffects {
-    try {
-      const pending = call(join.channel!);
-      if (pending === undefined) return this.table.resume(join);
-      pending.then(
-        () => this.#run(this.table.resume(join)),
-        (error) => this.#run(this.#crash(join, error, trace)),
-      );
-      return [];
-    } catch (error) {
-      return this.#crash(join, error, trace);
-    }
-  }
-
-  #crash(join: ChannelJoin, error: unknown, trace: Trace | null): ChannelEffects {
-    this.#logCrash(join, error, trace);
-    return this.table.end(join, 'crash');
-  }
-
-  #leave(join: ChannelJoin): void {
-    const { channel } = join;
-    join.channel = null;
-    try {
-      channel?.leave();
-    } catch (error) {
-      this.#logCrash(join, error);
-    }
-  }
-
-  #reply({ joinRef, ref, topic, status, responseJson }: Extract<ChannelEffect, { kind: 'reply' }>): void {
-    this.#send(this.serializer.reply(joinRef, ref, topic, status, responseJson));
-  }
-
-  #send(text: string): void {
-    this.queue.send(encodeTextFrame(text));
-  }
-
-  #countJoin({ topic }: ChannelJoin, result: JoinResult): void {
-    this.#options.metrics.joinAnswered(topic, result);
-  }
-
-  #logCrash({ topic }: ChannelJoin, error: unknown, trace: Trace | null = null): void {
-    this.#log('error', { topic, err: error, trace_id: trace?.traceId }, 'channel crashed');
-    trace?.end('channel_crash');
   }
 
   #log(level: 'debug' | 'error', fields: object, message: string): void {

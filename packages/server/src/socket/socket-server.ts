@@ -102,7 +102,7 @@ export class SocketServer implements AsyncDisposable {
   /** Topics that are joined or being joined, of all sockets. */
   get topicCount(): number {
     let count = 0;
-    for (const connection of this.#connections) count += connection.table.size;
+    for (const connection of this.#connections) count += connection.topics.size;
     return count;
   }
 
