@@ -182,6 +182,7 @@ export const rows: readonly Row[] = [
     allBut('service', 'participant_not_found'),
     ({ outsider }) => ({ method: 'GET', path: `/api/participants/${outsider}/inbox` }),
   ),
+  rest('GET /metrics', serviceOnly, () => ({ method: 'GET', path: '/metrics' })),
   channel('join of `session:<id>`', members, (cast) => ({
     topic: topicOf(cast),
     event: 'phx_join',
@@ -257,7 +258,8 @@ table that \`tests/authorization-matrix.test.ts\` tries on a real server, cell b
 - Without a token, or with one that is expired, signed by another key or with another algorithm: 401 \`unauthorized\` for
   every REST call, and an empty 403 instead of a socket. A participant that is disabled: 403 \`participant_disabled\`, and no
   socket either. See [authentication.md](authentication.md).
-- \`GET /health/live\` and \`GET /health/ready\` are open to everybody.
+- \`GET /health/live\` and \`GET /health/ready\` are open to everybody. With \`FLEETLM_OPS_PORT\` so is
+  \`GET /metrics\`, on that port alone.
 
 | Call or event | Service | Initiator | Member | Ex-member | Stranger |
 | --- | --- | --- | --- | --- | --- |

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describeErrors } from '@fleetlm/protocol';
-import { describeConfiguration } from 'fleetlm';
+import { describeConfiguration, describeMetrics } from 'fleetlm';
 import { describe, expect, test } from 'vitest';
 import { describeAuthorization } from './authorization-table.ts';
 
@@ -12,6 +12,7 @@ describe('pages made from the code are as the code is (else: npm run docs)', () 
     ['authorization.md', describeAuthorization()],
     ['configuration.md', describeConfiguration()],
     ['errors.md', describeErrors()],
+    ['metrics.md', describeMetrics()],
   ])('%s', (name, expected) => {
     expect(readFileSync(resolve(docs, name), 'utf8')).toBe(expected);
   });

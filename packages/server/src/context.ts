@@ -11,6 +11,7 @@ import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
+import type { Metrics } from './observability/metrics.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { LoadMonitor } from './runtime/load-monitor.ts';
 import { MembershipWatch } from './sessions/membership-watch.ts';
@@ -35,6 +36,7 @@ export interface ContextOptions {
   readonly config: Config;
   readonly target: ConnectionTarget;
   readonly health: Health;
+  readonly metrics: Metrics;
   /** Aborted when the server is gone. */
   readonly signal: AbortSignal;
   readonly log: Log;
@@ -52,14 +54,15 @@ export function buildContext(options: ContextOptions) {
   return { ...truth, ...runtime, ...edges };
 }
 
-function buildConversation({ config, target, log, overrides }: ContextOptions) {
+function buildConversation({ config, target, metrics, log, overrides }: ContextOptions) {
   const open = (poolSize: number) => {
     const opened = openDatabase(target, poolSize, log);
     return overrides.wrapDb?.(opened) ?? opened;
   };
   const db = open(config.database.poolSize);
   const hook = overrides.appendHook ?? noAppendHook;
-  const appender = new Appender({ target, limits: config.append, hook, failpoints: config.failpoints, log });
+  const { append: limits, failpoints } = config;
+  const appender = new Appender({ target, limits, hook, failpoints, metrics, log });
   const activity = new ActivityWriter(db, log);
   const probe = new DatabaseProbe({
     open: () => open(1),
@@ -69,12 +72,12 @@ function buildConversation({ config, target, log, overrides }: ContextOptions) {
   return { db, probe, appender, activity, directory: new ParticipantDirectory(db.kysely) };
 }
 
-function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
+function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
   const { db, appender, activity, directory } = truth;
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
-  const pubsub = new LocalPubSub();
-  const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, log };
+  const pubsub = new LocalPubSub(metrics);
+  const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
   appender.listen({
@@ -96,6 +99,7 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
     maxMetadataBytes: config.metadata.maxBytes,
     rates: rates.participants,
     load,
+    metrics,
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
@@ -103,7 +107,7 @@ function buildRuntime({ config, log }: ContextOptions, truth: ReturnType<typeof 
 }
 
 function buildEdges(
-  { config, health, signal, log }: ContextOptions,
+  { config, health, metrics, signal, log }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
   { gateway, rates, load }: ReturnType<typeof buildRuntime>,
 ) {
@@ -114,9 +118,10 @@ function buildEdges(
     rates,
     load,
     openChannel: channelsOf(gateway),
+    metrics,
     log,
   });
-  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, log });
+  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, metrics, log });
   const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
   return { sockets, http, disabledParticipants };
 }

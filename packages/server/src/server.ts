@@ -1,9 +1,12 @@
 import type { Config } from './config/config.ts';
 import { buildContext, type Context, type Overrides } from './context.ts';
+import { OperationsServer } from './http/operations-server.ts';
 import { requireFreePort } from './http/require-free-port.ts';
+import { urlOf } from './http/start-listening.ts';
 import type { Log } from './lib/log.ts';
 import { untilAborted } from './lib/until-aborted.ts';
 import { createLogger } from './observability/logger.ts';
+import { Metrics, type Readings } from './observability/metrics.ts';
 import { StorageError } from './storage/check-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { requireDurability } from './storage/durability.ts';
@@ -23,6 +26,7 @@ export class Server implements AsyncDisposable {
   readonly #config: Config;
   readonly #overrides: Overrides;
   readonly #log: Log;
+  readonly #metrics = new Metrics();
   readonly #resources = new AsyncDisposableStack();
   readonly #hurry = new AbortController();
   /** Ends a start that is under way. */
@@ -33,6 +37,7 @@ export class Server implements AsyncDisposable {
   /** What a start is doing. */
   #step = 'nothing yet';
   #url = '';
+  #opsUrl: string | null = null;
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -45,6 +50,11 @@ export class Server implements AsyncDisposable {
   /** Where it listens, as `http://127.0.0.1:4000`; "" before. */
   get url(): string {
     return this.#url;
+  }
+
+  /** Where `FLEETLM_OPS_PORT` is served; null without one, or before. */
+  get opsUrl(): string | null {
+    return this.#opsUrl;
   }
 
   get isStopping(): boolean {
@@ -118,21 +128,23 @@ export class Server implements AsyncDisposable {
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
     this.#step = 'waiting for Postgres';
+    await this.#openOperations();
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
     this.#step = 'looking at the tables';
     await requireDurability(storage.target, database.acceptedUnsafe, log);
     await prepareTables(storage.target, database, log);
-    const health = () => this.findNotReady();
     const context = buildContext({
       config: this.#config,
       target: storage.target,
-      health,
+      health: () => this.findNotReady(),
+      metrics: this.#metrics,
       signal: this.#lifetime.signal,
       log,
       overrides: this.#overrides,
     });
     this.#context = context;
+    this.#metrics.readFrom(() => this.#readings);
     this.#resources.defer(() => context.db.close());
     this.#resources.defer(() => context.probe.close());
     this.#resources.defer(() => context.activity.stop());
@@ -152,8 +164,17 @@ export class Server implements AsyncDisposable {
     context.disabledParticipants.start();
     context.memberships.start();
     context.load.start();
-    const address = await context.http.listen(listen);
-    this.#url = `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+    this.#url = urlOf(await context.http.listen(listen));
+  }
+
+  /** First to come, last to go: a probe is told "not ready" all the while. */
+  async #openOperations(): Promise<void> {
+    const { ops } = this.#config;
+    if (ops === null) return;
+    const health = () => this.findNotReady();
+    const server = new OperationsServer({ health, metrics: this.#metrics, log: this.#log });
+    this.#resources.use(server);
+    this.#opsUrl = urlOf(await server.listen(ops));
   }
 
   async #stop(): Promise<void> {
@@ -176,6 +197,22 @@ export class Server implements AsyncDisposable {
     await sockets.drain({ ...drainPace, ...this.#overrides.drainPace, signal });
     await answered;
     await Promise.race([appender.drain(), untilAborted(signal)]);
+  }
+
+  /** What `/metrics` tells of counts that are kept anyway. */
+  get #readings(): Readings {
+    const { appender, db, load } = this.#running;
+    const { connections, topics, sessions, inboxes } = this.counts;
+    return {
+      connections,
+      topics,
+      sessions,
+      inboxes,
+      queuedRows: appender.pendingRows,
+      queuedBytes: appender.pendingBytes,
+      fullReason: load.reason,
+      pool: db.countConnections(),
+    };
   }
 
   get #running(): Context {

@@ -10,7 +10,7 @@ export interface TestServerOptions {
   readonly database?: TestDatabase;
 }
 
-/** A call's answer: status, headers, and the body as parsed JSON. */
+/** A call's answer: status, headers, and the body, parsed if it is JSON. */
 export interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -87,5 +87,10 @@ export async function callApi(
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) };
+  const isJson = /\bjson\b/.test(response.headers.get('content-type') ?? '');
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson ? JSON.parse(text) : text || null,
+  };
 }

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
+import { version } from '../lib/version.ts';
 import { type DatabaseCommand, databaseCommands } from './database-commands.ts';
 import type { TokenOptions } from './token-command.ts';
 import { usage } from './usage.ts';
-import { version } from './version.ts';
 
 /** What a command line asks for. */
 export type Command =

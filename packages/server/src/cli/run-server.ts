@@ -23,7 +23,8 @@ export async function runServer(config: Config, log: Log): Promise<void> {
   process.on('uncaughtException', fail).on('unhandledRejection', fail);
   try {
     await server.start();
-    log.info({ url: server.url, pid: process.pid, auth: config.auth.mode }, `listening on ${server.url}`);
+    const { url, opsUrl: ops_url } = server;
+    log.info({ url, ops_url, pid: process.pid, auth: config.auth.mode }, `listening on ${url}`);
     await ended.promise;
     log.info({}, 'stopped');
   } catch (error) {

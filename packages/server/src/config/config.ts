@@ -19,6 +19,8 @@ export function parseConfig(env: Environment): Config {
 function group(values: Values) {
   return {
     listen: { host: values.HOST, port: values.PORT },
+    /** Where operations are served without authentication; null: nowhere. */
+    ops: readOps(values),
     auth: {
       mode: authMode(values),
       /** How tokens are checked; null when there is no key. */
@@ -74,6 +76,10 @@ function group(values: Values) {
   };
 }
 
+function readOps({ FLEETLM_OPS_HOST: host, FLEETLM_OPS_PORT: port }: Values) {
+  return port === null ? null : { host, port };
+}
+
 /** Settings that are each valid, but not together. */
 function findConflicts(values: Values): string[] {
   const problems = findAuthConflicts(values);
@@ -82,6 +88,9 @@ function findConflicts(values: Values): string[] {
   }
   if (values.FLEETLM_APPEND_LOCK_TIMEOUT_MS >= values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS) {
     problems.push('FLEETLM_APPEND_LOCK_TIMEOUT_MS must be less than FLEETLM_APPEND_STATEMENT_TIMEOUT_MS');
+  }
+  if (values.PORT !== 0 && values.FLEETLM_OPS_PORT === values.PORT) {
+    problems.push('FLEETLM_OPS_PORT must differ from PORT');
   }
   return problems;
 }

@@ -128,6 +128,11 @@ export function optionalBytes(shownDefault: string, description: string): Variab
   return { ...integer(0, 1, 2 ** 40, description), type: 'bytes', fallback: null, shownDefault };
 }
 
+/** An integer that has no default: null without one. */
+export function optionalInteger(min: number, max: number, description: string): Variable<number | null> {
+  return { ...integer(min, min, max, description), fallback: null, shownDefault: '' };
+}
+
 /** Something a second; 0 is no limit. Without authentication callers are whoever they say: null, no limit. */
 export function rate(perSecond: number, description: string): Variable<number | null> {
   const shownDefault = `${perSecond}; 0 with FLEETLM_AUTH=none`;

@@ -12,6 +12,7 @@ import {
   milliseconds,
   optionalBytes,
   optionalChoice,
+  optionalInteger,
   optionalText,
   parsed,
   rate,
@@ -37,6 +38,15 @@ export type Values = Read<typeof variables>;
 export const variables = {
   HOST: text('127.0.0.1', 'Address to listen on. Beyond loopback, somebody must check who connects.'),
   PORT: integer(4000, 0, 65_535, 'TCP port of REST and WebSocket; 0 takes a free one.'),
+  FLEETLM_OPS_PORT: optionalInteger(
+    0,
+    65_535,
+    'A port of its own for `/health` and `/metrics`, open to whoever reaches it; 0 takes a free one. Without it `PORT` serves `/metrics`, to the service.',
+  ),
+  FLEETLM_OPS_HOST: text(
+    '127.0.0.1',
+    'Address of that port. Loopback whatever `HOST` is: nobody is asked who they are there, so other machines are let in only by name of an address.',
+  ),
   DATABASE_URL: secret(
     'A Postgres of your own (14 or newer), `postgres://…`. Without it FleetLM runs one in its data directory.',
     checkPostgresUrl,

@@ -13,6 +13,8 @@ import type { Identity, ParticipantDirectory } from '../conversation/participant
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
+import type { ShedKind } from '../observability/labels.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
@@ -36,6 +38,7 @@ export interface MessageCallsOptions {
   readonly limits: MessageLimits;
   readonly rates: ParticipantRates;
   readonly load: Load;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -85,9 +88,9 @@ export class MessageCalls {
     request: AppendRequest,
     done: (result: Result<Appended>) => void,
   ): void | Promise<void> {
-    const { rates, load } = this.#options;
-    if (load.isFull || !rates.mayAppend(principal)) {
-      done(load.isFull ? tooMuch : tooFast);
+    const busy = this.#findFull('send');
+    if (busy !== null || !this.#options.rates.mayAppend(principal)) {
+      done(busy ?? tooFast);
       return;
     }
     const sender = resolveSender(principal, request);
@@ -115,8 +118,9 @@ export class MessageCalls {
     sessionId: SessionId | null,
     { afterId, ...range }: HistoryQuery,
   ): Promise<Result<HistoryPage>> {
-    const { db, sessions, load } = this.#options;
-    if (load.isFull) return tooMuch;
+    const { db, sessions } = this.#options;
+    const busy = this.#findFull('history');
+    if (busy !== null) return busy;
     const seen = await seeSession(db, principal, sessionId);
     if (!seen.ok) return seen;
     const { id, last_seq: lastSeq } = seen.value;
@@ -135,9 +139,10 @@ export class MessageCalls {
     { lastSeq, limit }: { lastSeq: number | null; limit: number },
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
-    const { db, directory, sessions, load } = this.#options;
+    const { db, directory, sessions } = this.#options;
     const { changes } = sessions;
-    if (load.isFull) return tooMuch;
+    const busy = this.#findFull('join');
+    if (busy !== null) return busy;
     const barred = await findBarred(directory, principal);
     if (barred !== null) return fail(barred);
     const seen = await seeSession(db, principal, sessionId);
@@ -163,6 +168,14 @@ export class MessageCalls {
       feed.end();
       throw error;
     }
+  }
+
+  /** The answer of a node that takes nothing new. */
+  #findFull(what: ShedKind): typeof tooMuch | null {
+    const { load, metrics } = this.#options;
+    if (!load.isFull) return null;
+    metrics.shed(what);
+    return tooMuch;
   }
 
   #appendAs(

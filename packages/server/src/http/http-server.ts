@@ -11,33 +11,38 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { Log } from '../lib/log.ts';
 import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { findForeign, readCredentials } from './api-guard.ts';
 import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
+import { setCommonHeaders } from './common-headers.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
 import { acceptJsonOnly } from './json-body.ts';
-import { explainListenError } from './listen-error.ts';
+import type { Listen } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
-import { sendProblem, toWireError } from './problem.ts';
+import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { inboxRoutes } from './routes/inbox.ts';
 import { memberRoutes } from './routes/members.ts';
 import { messageRoutes } from './routes/messages.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { participantRoutes } from './routes/participants.ts';
 import { readRoutes } from './routes/read.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { addSocketRoute } from './routes/socket.ts';
+import { startListening } from './start-listening.ts';
 
 export interface HttpServerOptions {
-  readonly config: Pick<Config, 'auth' | 'http'>;
+  readonly config: Pick<Config, 'auth' | 'http' | 'ops'>;
   readonly gateway: Gateway;
   readonly authenticator: Authenticator;
   readonly rates: CallerRates;
   readonly load: Load;
   readonly health: Health;
+  readonly metrics: Metrics;
   readonly log: Log;
   /** For tests: seconds are long. */
   readonly timeouts?: Partial<HttpTimeouts>;
@@ -45,6 +50,9 @@ export interface HttpServerOptions {
 
 /** Ids in paths: one that is too long for an id must reach its route, which answers as for one that is absent. */
 const maxParamLength = 16 << 10;
+
+/** The status of a request whose client went away before its answer, as nginx counts it. */
+const clientGone = 499;
 
 const tooManyRefused =
   'Too many refused identities came from this address: correct the token, then try again';
@@ -61,6 +69,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
   readonly #open = new OpenRequests();
+  /** Which route serves a request: known between its first hook and its end. */
+  readonly #routes = new WeakMap<IncomingMessage, string>();
   #isDraining = false;
   #closing: Promise<void> | null = null;
 
@@ -75,15 +85,9 @@ export class HttpServer implements AsyncDisposable {
   }
 
   /** Starts to serve; port 0 takes a free one. */
-  async listen({ host, port }: Config['listen']): Promise<AddressInfo> {
+  async listen(listen: Listen): Promise<AddressInfo> {
     await this.#app.ready();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const fail = (error: Error) => reject(explainListenError(error, { host, port }));
-    this.server.once('error', fail);
-    this.server.listen({ host, port }, () => resolve());
-    await promise;
-    this.server.off('error', fail);
-    return this.server.address() as AddressInfo;
+    return startListening(this.server, listen);
   }
 
   /**
@@ -133,8 +137,11 @@ export class HttpServer implements AsyncDisposable {
     acceptJsonOnly(app);
     app.setErrorHandler((error, request, reply) => sendProblem(reply, this.#explain(error, request.id)));
     app.setNotFoundHandler(sendNotFound);
+    app.addHook('onRequest', (request, _reply, done) => this.#noteRoute(request, done));
+    app.decorateRequest('principal', null);
     addHealthRoutes(app, () => this.#findNotReady(), log);
     addSocketRoute(app);
+    if (config.ops === null) app.register(async (scope) => this.#addMetrics(scope));
     app.register(async (api) => this.#addApi(api), { prefix: '/api' });
     return app;
   }
@@ -145,19 +152,44 @@ export class HttpServer implements AsyncDisposable {
    */
   #addApi(api: FastifyInstance): void {
     const { gateway } = this.#options;
-    api.decorateRequest('principal', null);
-    api.addHook('onRequest', (request, reply) => this.#admit(request, reply));
+    api.addHook('onRequest', (request, reply) => this.#admit(request, reply, this.#findBusy()));
     api.setNotFoundHandler(sendNotFound);
     const routes = [participantRoutes, sessionRoutes, memberRoutes, messageRoutes, readRoutes, inboxRoutes];
     for (const route of routes.flatMap((make) => make(gateway))) addRoute(api, route);
   }
 
+  /** For the service alone; also when the node is full or drains, since that is when they are wanted. */
+  #addMetrics(scope: FastifyInstance): void {
+    scope.addHook('onRequest', (request, reply) => this.#admit(request, reply, null));
+    scope.addHook('onRequest', refuseParticipants);
+    addMetricsRoute(scope, this.#options.metrics);
+  }
+
+  #noteRoute({ raw, is404, routeOptions }: FastifyRequest, done: () => void): void {
+    if (!is404 && routeOptions.url !== undefined) this.#routes.set(raw, routeOptions.url);
+    done();
+  }
+
+  /** Why nothing new is taken now. */
+  #findBusy(): WireError | null {
+    const { load, metrics } = this.#options;
+    if (this.#isDraining) return wireError('draining');
+    if (!load.isFull) return null;
+    metrics.shed('request');
+    return wireError('overloaded');
+  }
+
   /** Before anything of a body is read. */
-  async #admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+  async #admit(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    busy: WireError | null,
+  ): Promise<FastifyReply | undefined> {
     const foreign = findForeign(request.headers, this.#options.config.auth);
     if (foreign !== null) return sendProblem(reply, foreign);
     allowOrigin(request, reply);
     if (isPreflight(request)) return answerPreflight(reply);
+    if (busy !== null) return sendProblem(reply, busy);
     const caller = await this.#identify(request.raw);
     if (!caller.ok) return sendProblem(reply, caller.error);
     request.setDecorator<Principal>('principal', caller.value);
@@ -166,9 +198,7 @@ export class HttpServer implements AsyncDisposable {
 
   /** Who is calling, if it may call now. */
   async #identify(request: IncomingMessage): Promise<Result<Principal>> {
-    const { authenticator, rates, load } = this.#options;
-    if (this.#isDraining) return fail(wireError('draining'));
-    if (load.isFull) return fail(wireError('overloaded'));
+    const { authenticator, rates } = this.#options;
     const credentials = readCredentials(request.headers);
     if (!credentials.ok) return credentials;
     if (!rates.addresses.mayIdentify(request)) return fail(wireError('rate_limited', tooManyRefused));
@@ -188,13 +218,34 @@ export class HttpServer implements AsyncDisposable {
     if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
     response.once('close', () => {
-      const durationMs = Math.round((performance.now() - startedMs) * 10) / 10;
+      const durationMs = performance.now() - startedMs;
+      this.#countRequest(response, durationMs);
       const { statusCode: status, writableFinished: isAnswered } = response;
-      const line = { requestId, method, path, status, isAnswered, durationMs };
+      const line = {
+        request_id: requestId,
+        method,
+        path,
+        status,
+        is_answered: isAnswered,
+        duration_ms: Math.round(durationMs * 10) / 10,
+      };
       if (status >= 500) this.#options.log.info(line, 'request');
       else this.#options.log.debug(line, 'request');
     });
     this.#app.routing(request, response);
+  }
+
+  #countRequest({ req, statusCode, writableFinished }: ServerResponse, durationMs: number): void {
+    const { metrics } = this.#options;
+    const { method = '' } = req;
+    const route = this.#routes.get(req) ?? null;
+    metrics.requestAnswered({
+      method,
+      route,
+      status: writableFinished ? statusCode : clientGone,
+      durationMs,
+    });
+    if (statusCode === 429) metrics.rateLimited('request');
   }
 
   #explain(error: unknown, requestId: string): WireError {
@@ -209,7 +260,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    this.#options.log.debug({ errorCode: error.code }, 'malformed request');
+    this.#options.log.debug({ error_code: error.code }, 'malformed request');
     if (socket.writable && error.code !== 'ECONNRESET' && this.#open.mayRefuse(socket)) {
       refuseConnection(socket, error);
     } else {
@@ -233,15 +284,12 @@ function addRoute(api: FastifyInstance, { method, path, handle }: ApiRoute): voi
   });
 }
 
-/** A known path with another method is not found either: no error code tells them apart. */
-function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return sendProblem(reply, wireError('not_found', `There is no ${request.method} of this path`));
-}
-
-/** Replies hold private data, and are JSON for programs, never something for a page to embed. */
-function setCommonHeaders(response: ServerResponse, requestId: string): void {
-  response.setHeader(requestIdHeader, requestId);
-  response.setHeader('cache-control', 'no-store');
-  response.setHeader('x-content-type-options', 'nosniff');
-  response.setHeader('cross-origin-resource-policy', 'same-origin');
+async function refuseParticipants(
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply | undefined> {
+  const { kind } = request.getDecorator<Principal>('principal');
+  return kind === 'service'
+    ? undefined
+    : sendProblem(reply, wireError('forbidden', 'Metrics are for the service'));
 }

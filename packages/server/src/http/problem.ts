@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { errorTable, type Problem, type WireError, wireError } from '@fleetlm/protocol';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '../lib/log.ts';
 
 /** Thrown where only throwing ends a request: carries what the client is told. */
@@ -56,12 +56,17 @@ export function sendProblem(reply: FastifyReply, error: WireError): FastifyReply
     .send(JSON.stringify(toProblem(error, reply.request.id)));
 }
 
+/** A known path with another method is not found either: no error code tells them apart. */
+export function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return sendProblem(reply, wireError('not_found', `There is no ${request.method} of this path`));
+}
+
 /** What the client is told of an error that was thrown. Our own failures are logged here, once. */
 export function toWireError(error: unknown, log: Log, requestId: string): WireError {
   if (error instanceof Refusal) return error.error;
   const known = findFrameworkError(error);
   if (known !== null) return known;
-  log.error({ err: error, requestId }, 'request failed');
+  log.error({ err: error, request_id: requestId }, 'request failed');
   return wireError('internal_error', `Something went wrong here; the log has it as ${requestId}`);
 }
 

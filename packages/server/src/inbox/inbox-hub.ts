@@ -4,12 +4,14 @@ import { findMemberships, readInboxEntries } from '../conversation/inbox/inbox-e
 import type { MemberKey } from '../conversation/members.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Db } from '../storage/database.ts';
 import { InboxActivity, type ReadMoved } from './inbox-activity.ts';
 import type { InboxServer } from './inbox-server.ts';
 
 export interface InboxHubOptions {
   readonly db: Db;
+  readonly metrics: Metrics;
   readonly log: Log;
   /** Between two flushes: no inbox is updated more often. */
   readonly flushMs: number;
@@ -135,6 +137,7 @@ export class InboxHub {
   }
 
   async #flush(): Promise<void> {
+    const startedMs = performance.now();
     const activities = this.#pending;
     this.#pending = new Map();
     for (const inbox of this.#loading) inbox.hear(activities.values());
@@ -147,6 +150,7 @@ export class InboxHub {
       return;
     }
     for (const inbox of this.#served.values()) inbox.publish();
+    this.#options.metrics.fannedOut('inbox', performance.now() - startedMs);
   }
 
   /** Makes the members among the served inboxes viewers of sessions that were not checked in this round. */

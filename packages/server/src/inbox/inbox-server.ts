@@ -1,6 +1,7 @@
 import { type InboxConversation, inboxTopic, type ParticipantId, type SessionId } from '@fleetlm/protocol';
 import { readInboxEntries, readInboxPage, refreshInboxPage } from '../conversation/inbox/inbox-entries.ts';
 import { type InboxEntry, toConversation } from '../conversation/inbox/inbox-entry.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub, Subscriber } from '../pubsub/pubsub.ts';
 import type { Actor } from '../runtime/actor.ts';
@@ -30,6 +31,7 @@ export interface InboxServerOptions {
   readonly unwritten: () => readonly SessionId[];
   /** Views of inboxes that were passivated. */
   readonly views: Cache<ParticipantId, InboxView>;
+  readonly metrics: Metrics;
   readonly crash: (error: unknown) => void;
 }
 
@@ -174,9 +176,17 @@ export class InboxServer implements Actor {
   }
 
   /** A kept view may be out of date: its entries serve as far as the database says the same. */
-  #readEntries(): Promise<InboxEntry[]> {
-    const { db, views } = this.#options;
+  async #readEntries(): Promise<InboxEntry[]> {
+    const { views, metrics } = this.#options;
+    const startedMs = performance.now();
     const kept = views.take(this.participantId);
+    const entries = await this.#readPage(kept);
+    metrics.cacheAsked('inbox_view', kept !== undefined, performance.now() - startedMs);
+    return entries;
+  }
+
+  #readPage(kept: InboxView | undefined): Promise<InboxEntry[]> {
+    const { db } = this.#options;
     // One more than it shows tells the view that there are more.
     const limit = maxViewEntries + 1;
     if (!kept) return readInboxPage(db, this.participantId, { limit });

@@ -1,6 +1,7 @@
 import type { ParticipantId, SessionId } from '@fleetlm/protocol';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
@@ -17,6 +18,7 @@ export interface InboxSupervisorOptions {
   /** Sessions that the order in the database does not know to be active yet. */
   readonly unwritten: () => readonly SessionId[];
   readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -33,13 +35,14 @@ export class InboxSupervisor {
   readonly #hub: InboxHub;
   readonly #actors: Supervisor<ParticipantId, InboxServer>;
 
-  constructor({ db, pubsub, idleMs, cache, unwritten, log }: InboxSupervisorOptions) {
+  constructor({ db, pubsub, idleMs, cache, unwritten, metrics, log }: InboxSupervisorOptions) {
     const views = new Cache<ParticipantId, InboxView>({ ...cache, sizeOf: sizeOfView });
-    const hub = new InboxHub({ db, log, flushMs });
+    const hub = new InboxHub({ db, metrics, log, flushMs });
     this.#hub = hub;
     this.#actors = new Supervisor({
       name: 'inbox',
-      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, unwritten, crash }),
+      idKey: 'participant_id',
+      create: (id, crash) => new InboxServer(id, { db, pubsub, hub, views, unwritten, metrics, crash }),
       idleMs,
       log,
     });

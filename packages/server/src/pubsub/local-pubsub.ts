@@ -1,9 +1,15 @@
+import type { Metrics } from '../observability/metrics.ts';
 import type { Broadcast } from './broadcast.ts';
 import type { PubSub, Subscriber } from './pubsub.ts';
 
 /** Topics of one process. A topic lives as long as it has subscribers. */
 export class LocalPubSub implements PubSub {
+  readonly #metrics: Metrics;
   readonly #topics = new Map<string, Set<Subscriber>>();
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+  }
 
   subscribe(topic: string, subscriber: Subscriber): void {
     const subscribers = this.#topics.get(topic);
@@ -20,7 +26,9 @@ export class LocalPubSub implements PubSub {
   broadcast(broadcast: Broadcast): void {
     const subscribers = this.#topics.get(broadcast.topic);
     if (!subscribers) return;
+    const startedMs = performance.now();
     for (const subscriber of subscribers) subscriber.deliver(broadcast);
+    this.#metrics.broadcast(broadcast.topic, performance.now() - startedMs);
   }
 
   subscriberCount(topic: string): number {

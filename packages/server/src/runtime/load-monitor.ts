@@ -76,8 +76,14 @@ export class LoadMonitor implements Load {
   #tell(sample: LoadSample): void {
     const { log } = this.#options;
     const { reason } = this.#state;
-    if (reason === null) log.info({ ...sample }, 'load is back to normal');
-    else log.warn({ reason, ...sample }, 'overloaded: nothing new is admitted');
+    const fields = {
+      lag_ms: Math.round(sample.lagMs),
+      resident_bytes: sample.residentBytes,
+      used_bytes: sample.usedBytes,
+      heap_bytes: sample.heapBytes,
+    };
+    if (reason === null) log.info(fields, 'load is back to normal');
+    else log.warn({ reason, ...fields }, 'overloaded: nothing new is admitted');
   }
 }
 

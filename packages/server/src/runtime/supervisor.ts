@@ -3,8 +3,9 @@ import type { Actor } from './actor.ts';
 import { Registry } from './registry.ts';
 
 export interface SupervisorOptions<Id, A extends Actor> {
-  /** What its actors are, in logs. */
+  /** What its actors are, in logs, and the key that logs give their ids. */
   readonly name: string;
+  readonly idKey: `${string}_id`;
   /** Makes the actor of an id. It calls `crash` if it fails later. */
   readonly create: (id: Id, crash: (error: unknown) => void) => A;
   /** An actor that was idle for this long is passivated. */
@@ -66,7 +67,8 @@ export class Supervisor<Id, A extends Actor> {
 
   #crash(id: Id, actor: A, error: unknown): void {
     if (!this.#leave(id, actor)) return;
-    this.#options.log.error({ err: error, actor: this.#options.name, id }, 'actor crashed');
+    const { name, idKey, log } = this.#options;
+    log.error({ err: error, actor: name, [idKey]: id }, 'actor crashed');
     actor.crashed(error);
   }
 

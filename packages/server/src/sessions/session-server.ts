@@ -7,6 +7,7 @@ import {
 } from '@fleetlm/protocol';
 import { type HistoryRange, readHistory, trimPage } from '../conversation/history.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { Broadcast } from '../pubsub/broadcast.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import type { Actor } from '../runtime/actor.ts';
@@ -22,6 +23,7 @@ export interface SessionServerOptions {
   readonly pubsub: PubSub;
   /** Tails of servers that were passivated. */
   readonly tails: Cache<SessionId, HotTail>;
+  readonly metrics: Metrics;
   /** Reports a failure from which it does not recover by itself. */
   readonly crash: (error: unknown) => void;
 }
@@ -71,7 +73,11 @@ export class SessionServer implements Actor, FeedSource {
   async start(): Promise<void> {
     // A kept tail may lack what was committed since: it never serves beyond its end, whoever joins says how far
     // the session has got, and the hole is filled.
-    this.#tail = this.#options.tails.take(this.#id) ?? (await this.#loadTail());
+    const { tails, metrics } = this.#options;
+    const startedMs = performance.now();
+    const kept = tails.take(this.#id);
+    this.#tail = kept ?? (await this.#loadTail());
+    metrics.cacheAsked('session_kept', kept !== undefined, performance.now() - startedMs);
     this.#mailbox.open();
   }
 
@@ -153,25 +159,31 @@ export class SessionServer implements Actor, FeedSource {
   }
 
   /** A page of the log up to `head`, which is committed: from the tail if it gets there, else from Postgres. */
-  read(
-    { afterSeq, beforeSeq, limit }: HistoryRange,
-    head: number,
-  ): StoredMessage[] | Promise<StoredMessage[]> {
-    if (head <= this.lastSeq && beforeSeq === undefined) {
-      if (afterSeq === undefined) {
-        const newest = this.#tail.newest(limit);
-        if (newest) return trimPage(newest, 'keep newest');
-      } else {
-        const next = this.#tail.after(afterSeq, limit);
-        if (next) return trimPage(next, 'keep oldest');
-      }
+  read(range: HistoryRange, head: number): StoredMessage[] | Promise<StoredMessage[]> {
+    const startedMs = performance.now();
+    const page = head <= this.lastSeq ? this.#readTail(range) : null;
+    if (page === null) return this.#readLog(range, Math.max(head, this.lastSeq) + 1);
+    this.#options.metrics.cacheAsked('session_tail', true, performance.now() - startedMs);
+    return page;
+  }
+
+  #readTail({ afterSeq, beforeSeq, limit }: HistoryRange): StoredMessage[] | null {
+    if (beforeSeq !== undefined) return null;
+    if (afterSeq === undefined) {
+      const newest = this.#tail.newest(limit);
+      return newest && trimPage(newest, 'keep newest');
     }
-    const end = Math.max(head, this.lastSeq) + 1;
-    return readHistory(this.#options.db, this.#id, {
-      afterSeq,
-      beforeSeq: Math.min(beforeSeq ?? end, end),
-      limit,
-    });
+    const next = this.#tail.after(afterSeq, limit);
+    return next && trimPage(next, 'keep oldest');
+  }
+
+  async #readLog({ afterSeq, beforeSeq = Infinity, limit }: HistoryRange, end: number) {
+    const { db, metrics } = this.#options;
+    const startedMs = performance.now();
+    const range = { afterSeq, beforeSeq: Math.min(beforeSeq, end), limit };
+    const page = await readHistory(db, this.#id, range);
+    metrics.cacheAsked('session_tail', false, performance.now() - startedMs);
+    return page;
   }
 
   async #loadTail(): Promise<HotTail> {

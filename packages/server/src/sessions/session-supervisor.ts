@@ -3,6 +3,7 @@ import type { AppendListener } from '../conversation/append/appender.ts';
 import type { MemberKey } from '../conversation/members.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
@@ -16,6 +17,7 @@ export interface SessionSupervisorOptions {
   readonly pubsub: PubSub;
   readonly idleMs: number;
   readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -28,16 +30,19 @@ const receiptIntervalMs = 1_000;
 /** The sessions that have readers on this node, and what reaches them. */
 export class SessionSupervisor implements AppendListener {
   readonly #actors: Supervisor<SessionId, SessionServer>;
+  readonly #metrics: Metrics;
   /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */
   readonly #withReceipts = new Set<SessionServer>();
   #receiptTimer: NodeJS.Timeout | null = null;
   #changes = 0;
 
-  constructor({ db, pubsub, idleMs, cache, log }: SessionSupervisorOptions) {
+  constructor({ db, pubsub, idleMs, cache, metrics, log }: SessionSupervisorOptions) {
+    this.#metrics = metrics;
     const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
     this.#actors = new Supervisor({
       name: 'session',
-      create: (id, crash) => new SessionServer(id, { db, pubsub, tails, crash }),
+      idKey: 'session_id',
+      create: (id, crash) => new SessionServer(id, { db, pubsub, tails, metrics, crash }),
       idleMs,
       log,
     });
@@ -59,6 +64,7 @@ export class SessionSupervisor implements AppendListener {
 
   /** Sessions without readers need nothing: whoever comes reads the log. */
   committed(messages: readonly StoredMessage[]): void {
+    const startedMs = performance.now();
     const bySession = new Map<SessionServer, StoredMessage[]>();
     for (const message of messages) {
       const server = this.#actors.find(message.sessionId);
@@ -67,7 +73,9 @@ export class SessionSupervisor implements AppendListener {
       if (batch) batch.push(message);
       else bySession.set(server, [message]);
     }
+    if (bySession.size === 0) return;
     for (const [server, batch] of bySession) server.committed(batch);
+    this.#metrics.fannedOut('session', performance.now() - startedMs);
   }
 
   reached(sessionId: SessionId, lastSeq: number): void {

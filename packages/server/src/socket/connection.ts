@@ -8,7 +8,10 @@ import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { unreachable } from '../lib/unreachable.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
+import type { JoinResult } from '../observability/labels.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
+import { closeCodeOf } from './close-code.ts';
 import type { Flusher } from './flusher.ts';
 import { SendQueue } from './send-queue.ts';
 import { binaryPayload, type Ending, errorReply } from './topic-effects.ts';
@@ -35,6 +38,7 @@ export interface ConnectionOptions {
   /** The time between two sweeps. */
   readonly sweepMs: number;
   readonly flusher: Flusher;
+  readonly metrics: Metrics;
   readonly log: Log;
   /** The socket is gone and every channel has left. Called once. */
   readonly onClosed: (connection: Connection) => void;
@@ -63,6 +67,8 @@ export class Connection implements PortOwner {
   readonly queue: SendQueue;
   readonly #options: ConnectionOptions;
   #isClosing = false;
+  /** With which code the server has closed it; null: the client did, or nobody yet. */
+  #closeCode: number | null = null;
   #framesSeen = 0;
   /** Runs out with each frame or message that came too fast. */
   #patience: TokenBucket | null = null;
@@ -94,7 +100,7 @@ export class Connection implements PortOwner {
     });
     // A broken frame or socket: ws has sent its close frame, or there is nothing to send it to.
     ws.on('error', (error) => this.#onError(error));
-    ws.on('close', () => this.#onClosed());
+    ws.on('close', (code) => this.#onClosed(code));
     this.#watchExpiry();
   }
 
@@ -102,6 +108,7 @@ export class Connection implements PortOwner {
   close({ code, reason }: CloseReason): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#closeCode = code;
     this.#run(this.table.endAll());
     if (code === 4008) this.queue.close();
     else this.queue.finish();
@@ -157,6 +164,7 @@ export class Connection implements PortOwner {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#isClosing) return;
     this.#framesSeen += 1;
+    this.#options.metrics.frameReceived();
     try {
       // ws hands over one Buffer with its default `binaryType`.
       const bytes = data as Buffer;
@@ -180,6 +188,7 @@ export class Connection implements PortOwner {
 
   /** Told for each answer `rate_limited`, also by channels, which must not be left in the middle of one. */
   tooFast(): void {
+    this.#options.metrics.rateLimited('frame');
     const nowMs = performance.now();
     this.#patience ??= new TokenBucket(patience, nowMs);
     this.#isOffender ||= !this.#patience.take(nowMs);
@@ -196,13 +205,17 @@ export class Connection implements PortOwner {
 
   #onError(error: Error): void {
     this.#isClosing = true;
+    this.#closeCode ??= closeCodeOf(error);
     this.#run(this.table.endAll());
     this.queue.close();
     this.#log('debug', { err: error }, 'socket broken');
   }
 
-  #onClosed(): void {
+  #onClosed(code: number): void {
     this.#isClosing = true;
+    const { metrics } = this.#options;
+    if (this.#closeCode === null) metrics.connectionClosed('client', code);
+    else metrics.connectionClosed('server', this.#closeCode);
     if (this.#expiry !== null) clearTimeout(this.#expiry);
     this.#run(this.table.endAll());
     this.queue.close();
@@ -259,9 +272,13 @@ export class Connection implements PortOwner {
       join.channel = this.#options.openChannel(this.principal, join.topic, new TopicPort(this, join));
     } catch (error) {
       this.#logCrash(join, error);
+      this.#countJoin(join, 'crashed');
       return this.table.crashJoin(join);
     }
-    if (join.channel === null) return this.table.refuseUnmatched(join);
+    if (join.channel === null) {
+      this.#countJoin(join, 'unmatched');
+      return this.table.refuseUnmatched(join);
+    }
     void this.#join(join, join.channel, payload);
     return [];
   }
@@ -270,9 +287,11 @@ export class Connection implements PortOwner {
     let effects: ChannelEffects;
     try {
       const result = await channel.join(payload);
+      this.#countJoin(join, result.ok ? 'ok' : result.error.code);
       effects = result.ok ? this.table.accept(join, result.value) : this.table.refuse(join, result.error);
     } catch (error) {
       this.#logCrash(join, error);
+      this.#countJoin(join, 'crashed');
       effects = this.table.crashJoin(join);
     }
     this.#run(effects);
@@ -318,6 +337,10 @@ export class Connection implements PortOwner {
 
   #send(text: string): void {
     this.queue.send(encodeTextFrame(text));
+  }
+
+  #countJoin({ topic }: ChannelJoin, result: JoinResult): void {
+    this.#options.metrics.joinAnswered(topic, result);
   }
 
   #logCrash(join: ChannelJoin, error: unknown): void {

@@ -10,6 +10,8 @@ import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
+import type { HandshakeStatus } from '../observability/labels.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Load } from '../runtime/load-monitor.ts';
 import { type CloseReason, Connection, type ConnectionOptions, slowConsumer } from './connection.ts';
 import { Flusher } from './flusher.ts';
@@ -21,6 +23,7 @@ export interface SocketServerOptions {
   readonly rates: CallerRates;
   readonly load: Load;
   readonly openChannel: OpenChannel;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -56,6 +59,8 @@ interface Refused {
   readonly ok: false;
   readonly status: 429 | 503;
 }
+
+type RefusedStatus = Exclude<HandshakeStatus, 101>;
 
 const overloaded: Refused = { ok: false, status: 503 };
 const tooFast: Refused = { ok: false, status: 429 };
@@ -168,12 +173,13 @@ export class SocketServer implements AsyncDisposable {
     socket.on('error', destroy);
     const handshake = this.#findRefusal(request) ?? readHandshake(request, this.#options.config.auth);
     if (handshake.ok) void this.#authenticate(handshake, { request, socket, head });
-    else refuse(socket, handshake.status);
+    else this.#refuse(socket, handshake.status);
   };
 
   /** Why a handshake is refused, whatever it asks for. The cheapest answers come first: official clients never give up. */
   #findRefusal(request: IncomingMessage): Refused | null {
-    const { load, rates } = this.#options;
+    const { load, rates, metrics } = this.#options;
+    if (load.isFull) metrics.shed('handshake');
     if (this.#isDraining || load.isFull || this.#handshakes.size >= maxHandshakes) return overloaded;
     return rates.addresses.mayConnect(request) ? null : tooFast;
   }
@@ -183,8 +189,8 @@ export class SocketServer implements AsyncDisposable {
     this.#handshakes.set(socket, performance.now());
     try {
       const result = await this.#options.authenticator.authenticate(credentials);
-      if (!result.ok) refuse(socket, statusOf(result.error));
-      else if (this.#isDraining) refuse(socket, 503);
+      if (!result.ok) this.#refuse(socket, statusOf(result.error));
+      else if (this.#isDraining) this.#refuse(socket, 503);
       else {
         const principal = result.value;
         // Does nothing with a socket whose client went away meanwhile.
@@ -194,15 +200,23 @@ export class SocketServer implements AsyncDisposable {
       }
     } catch (error) {
       this.#options.log.error({ err: error }, 'handshake failed');
-      refuse(socket, 503);
+      this.#refuse(socket, 503);
     } finally {
       this.#handshakes.delete(socket);
     }
   }
 
+  #refuse(socket: Duplex, status: RefusedStatus): void {
+    const { metrics } = this.#options;
+    metrics.handshakeAnswered(status);
+    if (status === 429) metrics.rateLimited('handshake');
+    refuse(socket, status);
+  }
+
   #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
     client.socket.off('error', destroy);
-    const { openChannel, log, config, rates } = this.#options;
+    const { openChannel, log, config, rates, metrics } = this.#options;
+    metrics.handshakeAnswered(101);
     const connection = new Connection({
       ...client,
       id: randomUUID(),
@@ -212,6 +226,7 @@ export class SocketServer implements AsyncDisposable {
       rates: rates.participants,
       sweepMs: sweepInterval(config.sockets),
       flusher: this.#flusher,
+      metrics,
       onClosed: (closed) => this.#forget(closed),
     });
     this.#connections.add(connection);
@@ -281,7 +296,7 @@ function statusOf({ code }: WireError): 403 | 503 {
 }
 
 /** Answers on the raw socket, with an empty body, and hangs up. */
-function refuse(socket: Duplex, status: 400 | 403 | 404 | 429 | 503): void {
+function refuse(socket: Duplex, status: RefusedStatus): void {
   const retry = status === 429 || status === 503 ? 'Retry-After: 1\r\n' : '';
   socket.once('finish', () => socket.destroy());
   socket.end(

@@ -10,11 +10,21 @@ interface Statement {
   readonly text: string;
 }
 
+/** What a pool has now. */
+interface PoolCounts {
+  readonly total: number;
+  readonly idle: number;
+  /** Queries that wait for a connection. */
+  readonly waiting: number;
+}
+
 export interface Db {
   /** For ordinary queries. */
   readonly kysely: Kysely<Database>;
   /** A hand-written statement on any connection of the pool; JSON columns come as texts. */
   query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]>;
+  /** A method, so that whoever wraps a `Db` by copying it keeps it alive. */
+  countConnections(): PoolCounts;
   close(): Promise<void>;
 }
 
@@ -51,6 +61,7 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
       });
       return result.rows;
     },
+    countConnections: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     close: async () => {
       await kysely.destroy();
       // Kysely ends the pool only when it has made a query of its own.

@@ -24,6 +24,7 @@ describe('defaults', () => {
   test('are those of the documentation, and safe to start with', () => {
     expect(parseConfig({})).toMatchObject({
       listen: { host: '127.0.0.1', port: 4000 },
+      ops: null,
       auth: { mode: 'none', jwt: null, insecureAllowNoAuth: false, allowedOrigins: [] },
       database: { url: null, dataDir: '.fleetlm', migrateAtStart: true },
       append: {
@@ -70,6 +71,8 @@ describe('values', () => {
     ['PORT', '0', (config: ReturnType<typeof parseConfig>) => config.listen.port, 0],
     ['PORT', '65535', (config) => config.listen.port, 65_535],
     ['HOST', 'localhost', (config) => config.listen.host, 'localhost'],
+    ['FLEETLM_OPS_PORT', '0', (config) => config.ops, { host: '127.0.0.1', port: 0 }],
+    ['FLEETLM_OPS_PORT', '9400', (config) => config.ops, { host: '127.0.0.1', port: 9400 }],
     ['FLEETLM_MIGRATE_AT_START', '0', (config) => config.database.migrateAtStart, false],
     ['FLEETLM_MIGRATE_AT_START', 'false', (config) => config.database.migrateAtStart, false],
     ['FLEETLM_MIGRATE_AT_START', 'true', (config) => config.database.migrateAtStart, true],
@@ -103,6 +106,7 @@ describe('values', () => {
     ['PORT', '1e3'],
     ['PORT', ' 4000'],
     ['PORT', 'Infinity'],
+    ['FLEETLM_OPS_PORT', 'yes'],
     ['FLEETLM_APPEND_LANES', '0'],
     ['FLEETLM_SESSION_IDLE_MS', '0'],
     ['FLEETLM_SESSION_IDLE_MS', '60s'],
@@ -179,6 +183,15 @@ describe('problems', () => {
   ])('timeouts that do not fit: %s', (_name, env, bad) => {
     expect(badOf(env as Record<string, string>)).toEqual(bad);
   });
+});
+
+test('operations have a port of their own', () => {
+  expect(badOf({ PORT: '4000', FLEETLM_OPS_PORT: '4000' })).toEqual(['FLEETLM_OPS_PORT']);
+  expect(badOf({ PORT: '0', FLEETLM_OPS_PORT: '0' })).toEqual([]);
+  // Loopback, whatever the main port listens on.
+  const open = { HOST: '0.0.0.0', FLEETLM_JWT_SECRET: 'x'.repeat(32), FLEETLM_OPS_PORT: '9400' };
+  expect(parseConfig(open).ops).toEqual({ host: '127.0.0.1', port: 9400 });
+  expect(parseConfig({ ...open, FLEETLM_OPS_HOST: '10.0.0.7' }).ops?.host).toBe('10.0.0.7');
 });
 
 describe('authentication', () => {

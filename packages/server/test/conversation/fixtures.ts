@@ -6,6 +6,7 @@ import type { Draft, Outcome } from '../../src/conversation/append/draft.ts';
 import { upsertParticipant } from '../../src/conversation/participants.ts';
 import { createSession } from '../../src/conversation/sessions.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import type { ConnectionTarget } from '../../src/storage/connection.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
 
@@ -39,6 +40,7 @@ export async function createAppender(
     limits,
     log: quietLog,
     failpoints: new Failpoints(),
+    metrics: new Metrics(),
     ...overrides,
   });
   await appender.start();

@@ -86,7 +86,7 @@ describe('identity', () => {
       expect(JSON.stringify(answer.body)).not.toContain('hunter2');
       const errors = fixture.logLines.filter(({ level }) => level === 'error');
       expect(errors).toHaveLength(1);
-      expect(errors[0]!.fields).toMatchObject({ requestId: answer.body.request_id });
+      expect(errors[0]!.fields).toMatchObject({ request_id: answer.body.request_id });
     },
   );
 });

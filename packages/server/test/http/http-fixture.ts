@@ -21,6 +21,7 @@ import { InboxSupervisor } from '../../src/inbox/inbox-supervisor.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
 import type { Log } from '../../src/lib/log.ts';
 import type { Result } from '../../src/lib/result.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
@@ -63,6 +64,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const database = resources.use(await testDatabase());
   const parsed = parseConfig(options.env ?? {});
   const config = { ...parsed, auth: { ...parsed.auth, ...options.auth } };
+  const metrics = new Metrics();
   const db = openDatabase(database.target, 10, quietLog);
   resources.defer(() => db.close());
   const failpoints = new Failpoints();
@@ -71,11 +73,13 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     limits: config.append,
     log: quietLog,
     failpoints,
+    metrics,
   });
   await appender.start();
   resources.defer(() => appender.stop());
   const directory = new ParticipantDirectory(db.kysely);
-  const actors = { db, pubsub: new LocalPubSub(), idleMs: 1_000, cache: config.cache, log: quietLog };
+  const pubsub = new LocalPubSub(metrics);
+  const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
   appender.listen(sessions);
@@ -96,6 +100,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     maxMetadataBytes: config.metadata.maxBytes,
     rates: rates.participants,
     load,
+    metrics,
     log: quietLog,
   });
   const logLines: LogLine[] = [];
@@ -106,6 +111,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     load,
     authenticator: scripted(new NoAuthentication(directory), options.authenticate),
     health: options.health ?? (() => []),
+    metrics,
     log: recordingLog(logLines),
     ...(options.timeouts && { timeouts: options.timeouts }),
   });

@@ -94,12 +94,12 @@ describe('request ids and the log', () => {
       body: { display_name: 'secret-body' },
     });
     const lines = await waitUntil(() => {
-      const found = fixture.logLines.filter(({ fields }) => fields['requestId'] === 'logged');
+      const found = fixture.logLines.filter(({ fields }) => fields['request_id'] === 'logged');
       return found.length > 0 && found;
     });
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({ level: 'debug', message: 'request' });
-    expect(lines[0]!.fields).toMatchObject({ method: 'PUT', path, status: 200, isAnswered: true });
+    expect(lines[0]!.fields).toMatchObject({ method: 'PUT', path, status: 200, is_answered: true });
     expect(JSON.stringify(fixture.logLines)).not.toContain('secret');
   });
 });
@@ -142,7 +142,7 @@ describe('what is no HTTP', () => {
     connection.write(`${postHead('Content-Length: 100')}{"initiator_id":"user:alice"`);
     connection.socket.end();
     await connection.closed;
-    const cut = () => fixture.logLines.some(({ fields }) => fields['isAnswered'] === false);
+    const cut = () => fixture.logLines.some(({ fields }) => fields['is_answered'] === false);
     await waitUntil(cut);
     expect(await fixture.stored()).toEqual(before);
     expect(fixture.logLines.filter(({ level }) => level === 'error')).toEqual([]);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import type { InboxReader } from '../../src/inbox/inbox-server.ts';
 import { InboxSupervisor } from '../../src/inbox/inbox-supervisor.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import type { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
@@ -38,7 +39,8 @@ beforeEach(async () => {
     fixture.db.kysely,
   );
   sessionId = await fixture.session([alice, ...crowd]);
-  pubsub = new CountingPubSub();
+  const metrics = new Metrics();
+  pubsub = new CountingPubSub(metrics);
   statements = [];
   const db: Db = {
     ...fixture.db,
@@ -48,7 +50,7 @@ beforeEach(async () => {
     },
   };
   const { cache } = parseConfig({});
-  const options = { db, pubsub, idleMs: 60_000, cache, unwritten: () => [], log: quietLog };
+  const options = { db, pubsub, idleMs: 60_000, cache, unwritten: () => [], metrics, log: quietLog };
   inboxes = new InboxSupervisor(options);
   sessions = new SessionSupervisor(options);
   fixture.appender.listen({

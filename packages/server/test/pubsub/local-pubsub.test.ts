@@ -2,6 +2,7 @@ import { serializerV1, serializerV2 } from '@fleetlm/protocol';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { encodeTextFrame } from '../../src/lib/websocket-frame.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import type { Subscriber } from '../../src/pubsub/pubsub.ts';
@@ -9,7 +10,7 @@ import type { Subscriber } from '../../src/pubsub/pubsub.ts';
 let pubsub: LocalPubSub;
 
 beforeEach(() => {
-  pubsub = new LocalPubSub();
+  pubsub = new LocalPubSub(new Metrics());
 });
 
 class Listener implements Subscriber {
@@ -82,7 +83,7 @@ test('property: as a table of topics and subscribers', () => {
   });
   fc.assert(
     fc.property(fc.array(change), (changes) => {
-      const own = new LocalPubSub();
+      const own = new LocalPubSub(new Metrics());
       const listeners = Array.from({ length: 4 }, () => new Listener());
       const model = new Set<string>();
       for (const { do: what, topic, who } of changes) {

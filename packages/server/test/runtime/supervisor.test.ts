@@ -55,6 +55,7 @@ afterEach(() => {
 function createSupervisor(log: Log = quietLog): Supervisor<string, TestActor> {
   return new Supervisor<string, TestActor>({
     name: 'test',
+    idKey: 'test_id',
     create: (id, crash) => {
       const actor = new TestActor(id, crash);
       made.push(actor);
@@ -245,7 +246,7 @@ test('a crash is kept to the actor that had it, and logged', async () => {
   for (const id of ['a', 'b']) void logged.use(id);
   const error = new Error('fault');
   made[0]!.crash(error);
-  expect(lines).toEqual([{ err: error, actor: 'test', id: 'a' }]);
+  expect(lines).toEqual([{ err: error, actor: 'test', test_id: 'a' }]);
   expect(made[1]!.did).toEqual(['start']);
   expect(logged.count).toBe(1);
   logged.stop();

@@ -3,6 +3,7 @@ import { waitUntil } from '@fleetlm/testkit';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { StoredMessage } from '../../src/conversation/stored-message.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { Cache } from '../../src/runtime/cache.ts';
 import type { HotTail } from '../../src/sessions/hot-tail.ts';
@@ -37,7 +38,7 @@ let reader: RecordingReader;
 
 beforeEach(async () => {
   sessionId = await fixture.session();
-  pubsub = new LocalPubSub();
+  pubsub = new LocalPubSub(metrics);
   crashes = [];
   reader = new RecordingReader();
 });
@@ -49,6 +50,8 @@ async function commit(count: number): Promise<StoredMessage[]> {
   return logOf(sessionId).slice(before);
 }
 
+const metrics = new Metrics();
+
 /** Keeps nothing: every start loads the log. */
 const noTails = new Cache<SessionId, HotTail>({ maxBytes: 1, ttlMs: 1, sizeOf: () => 1 });
 
@@ -58,6 +61,7 @@ async function start(db: Db = fixture.db): Promise<SessionServer> {
     db,
     pubsub,
     tails: noTails,
+    metrics,
     crash: (error) => {
       crashes.push(error);
       server.crashed(error);
@@ -110,6 +114,7 @@ describe('what was committed', () => {
       db,
       pubsub,
       tails: noTails,
+      metrics,
       crash: () => {},
     });
     const started = server.start();

@@ -10,6 +10,7 @@ import type { Channel, ChannelPort, Reply } from '../../src/channels/channel.ts'
 import { type Config, parseConfig } from '../../src/config/config.ts';
 import type { Log } from '../../src/lib/log.ts';
 import { fail, ok, type Result } from '../../src/lib/result.ts';
+import { Metrics } from '../../src/observability/metrics.ts';
 import { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { answerWithoutUpgrade, isWebSocketUpgrade, socketPath } from '../../src/socket/handshake.ts';
@@ -48,7 +49,8 @@ export async function startSocketFixture(options: FixtureOptions = {}): Promise<
 
 export class SocketFixture implements Authenticator {
   readonly server: SocketServer;
-  readonly pubsub = new LocalPubSub();
+  readonly metrics = new Metrics();
+  readonly pubsub = new LocalPubSub(this.metrics);
   readonly channels: RoomChannel[] = [];
   /** A test may say that the node is full. */
   readonly load = { isFull: false };
@@ -68,6 +70,7 @@ export class SocketFixture implements Authenticator {
       rates: createCallerRates({ ...config, rates: { ...config.rates, ...rates } }),
       load: this.load,
       openChannel: (_principal, topic, port) => this.#openChannel(topic, port),
+      metrics: this.metrics,
       log: this.#log(),
     });
     this.#http = createServer({ shouldUpgradeCallback: isWebSocketUpgrade }, (request, response) => {

@@ -3,10 +3,12 @@ import { monotonicFactory } from 'ulid';
 import type { Config } from '../../config/config.ts';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { ConnectionTarget } from '../../storage/connection.ts';
 import { shardKeyOf } from '../shard-key.ts';
 import type { StoredMessage } from '../stored-message.ts';
 import { type AppendHook, noAppendHook } from './append-hook.ts';
+import { appendStatusOf } from './append-status.ts';
 import type { Draft, OnOutcome, Outcome } from './draft.ts';
 import { Lane, type LaneOwner, lateOutcome } from './lane.ts';
 import { PendingAppend } from './pending-append.ts';
@@ -18,6 +20,7 @@ export interface AppenderOptions {
   readonly limits: Config['append'];
   readonly log: Log;
   readonly failpoints: Failpoints;
+  readonly metrics: Metrics;
   readonly hook?: AppendHook;
 }
 
@@ -63,6 +66,11 @@ export class Appender implements LaneOwner {
     return this.#pendingRows;
   }
 
+  /** Their content and metadata. */
+  get pendingBytes(): number {
+    return this.#pendingSize;
+  }
+
   /** Whether all lanes have their connection. */
   get isReady(): boolean {
     return this.#allLanes.every((lane) => lane.isConnected);
@@ -83,6 +91,7 @@ export class Appender implements LaneOwner {
     const id = this.#newId() as MessageId;
     const append = new PendingAppend({ ...draft, id }, performance.now() + limits.deadlineMs, onOutcome);
     if (this.#draining || !this.#fits(append)) {
+      this.#count(append, 'overloaded');
       append.settle({ kind: 'overloaded' });
       return;
     }
@@ -147,13 +156,14 @@ export class Appender implements LaneOwner {
   }
 
   #createLane(locks: 'wait' | 'around'): Lane {
-    const { target, limits, log, failpoints, hook = noAppendHook } = this.#options;
+    const { target, limits, log, failpoints, metrics, hook = noAppendHook } = this.#options;
     return new Lane({
-      writer: new Writer({ target, settings: limits, hook, failpoints, log }),
+      writer: new Writer({ target, settings: limits, hook, failpoints, metrics, log }),
       limits: { maxRows: limits.maxBatchRows, maxSize: limits.maxBatchBytes },
       locks,
       owner: this,
       failpoints,
+      metrics,
       log,
     });
   }
@@ -215,12 +225,19 @@ export class Appender implements LaneOwner {
     if (append.isSettled) return;
     this.#pendingRows -= 1;
     this.#pendingSize -= append.size;
+    this.#count(append, outcome.kind);
     try {
       append.settle(outcome);
     } catch (error) {
       // The sender's code failed; the lane and everybody else in the batch go on.
       this.#options.log.error({ err: error }, 'telling an outcome failed');
     }
+  }
+
+  #count({ deadline, draft }: PendingAppend, kind: Outcome['kind']): void {
+    const { metrics, limits } = this.#options;
+    const takenMs = deadline - limits.deadlineMs;
+    metrics.appended(appendStatusOf[kind], draft.kind, performance.now() - takenMs);
   }
 
   #sweep(): void {

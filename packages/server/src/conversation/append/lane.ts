@@ -3,6 +3,7 @@ import type { SessionId } from '@fleetlm/protocol';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
 import { unreachable } from '../../lib/unreachable.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import type { StoredMessage } from '../stored-message.ts';
 import type { Verdict } from './append-transaction.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
@@ -34,6 +35,7 @@ export interface LaneOptions {
   readonly locks: 'wait' | 'around';
   readonly owner: LaneOwner;
   readonly failpoints: Failpoints;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -128,6 +130,7 @@ export class Lane {
     // All frames that the sockets have delivered by now join the first batch; nothing else waits for it.
     await nextTurn();
     while (this.#queue.length > 0) {
+      this.#options.metrics.batchTaken(this.#queue.length);
       this.#batch = this.#queue.splice(0, planBatch(this.#queue, this.#options.limits));
       const goAround = this.#options.locks === 'around';
       this.#pace.begin(this.#queue.length > 0);
@@ -205,6 +208,7 @@ export class Lane {
   async #afterFailure(batch: readonly PendingAppend[], attempts: Attempts, error: unknown): Promise<void> {
     this.#pace.failed();
     const failure = classifyFailure(error);
+    this.#options.metrics.attemptFailed(failure);
     const step = decideNextStep(failure, batch.length, attempts.collisions);
     this.#options.log.warn({ err: error, failure, step, drafts: batch.length }, 'append attempt failed');
     switch (step) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
 import type { AppendHook } from './append-hook.ts';
 import { appendBatch, appendFreeSessions, type PartialAppend, type Verdict } from './append-transaction.ts';
@@ -13,6 +14,7 @@ export interface WriterOptions {
   readonly settings: WriterSettings;
   readonly hook: AppendHook;
   readonly failpoints: Failpoints;
+  readonly metrics: Metrics;
   readonly log: Log;
 }
 
@@ -77,7 +79,10 @@ export class Writer {
 
   /** Appends all drafts, waiting for locks as long as the lock timeout allows. */
   async append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
-    return appendBatch(this.#connected, drafts, { ...this.#options, resubmitted });
+    const startedMs = performance.now();
+    const verdicts = await appendBatch(this.#connected, drafts, { ...this.#options, resubmitted });
+    this.#options.metrics.batchCommitted(verdicts.length, performance.now() - startedMs);
+    return verdicts;
   }
 
   /** Appends the drafts of sessions that nobody else holds. */
@@ -85,7 +90,11 @@ export class Writer {
     drafts: readonly D[],
     resubmitted: boolean,
   ): Promise<PartialAppend<D>> {
-    return appendFreeSessions(this.#connected, drafts, { ...this.#options, resubmitted });
+    const startedMs = performance.now();
+    const partial = await appendFreeSessions(this.#connected, drafts, { ...this.#options, resubmitted });
+    const rows = partial.verdicts.length;
+    if (rows > 0) this.#options.metrics.batchCommitted(rows, performance.now() - startedMs);
+    return partial;
   }
 
   /** Ends the connection. An append in flight ends as unknown. */

@@ -65,7 +65,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     return startPostmaster({ cluster, endpoint, settings }, signal);
   }, log);
   resources.defer(() => supervisor.stop());
-  log.info({ pid: supervisor.pid, dataDir }, 'the embedded Postgres is ready');
+  log.info({ pid: supervisor.pid, data_dir: dataDir }, 'the embedded Postgres is ready');
 
   const owned = resources.move();
   const stop = once(() => owned.disposeAsync());

@@ -16,14 +16,14 @@ export async function endPreviousPostmaster(cluster: Cluster, log: Log): Promise
   const found = await readPostmasterFile(dir);
   if (found && (await servesCluster(found.pid, dir))) {
     log.warn(
-      { pid: found.pid, clusterDir: dir },
+      { pid: found.pid, cluster_dir: dir },
       'stopping the embedded Postgres of a FleetLM that was killed',
     );
     await end(found.pid, cluster);
   } else if (found && processExists(found.pid)) {
     // The pid is another process's by now, and Postgres would wait for that one to end. When no such process
     // exists the file stays: Postgres then makes sure itself that no orphaned backend uses the cluster.
-    log.debug({ pid: found.pid, clusterDir: dir }, 'removing a stale postmaster.pid');
+    log.debug({ pid: found.pid, cluster_dir: dir }, 'removing a stale postmaster.pid');
     await rm(postmasterFilePath(dir), { force: true });
   }
   await endOrphans(cluster, log);
@@ -36,7 +36,7 @@ export async function endPreviousPostmaster(cluster: Cluster, log: Log): Promise
 async function endOrphans(cluster: Cluster, log: Log): Promise<void> {
   const pids = await findServers(cluster.dir);
   if (pids.length === 0) return;
-  log.warn({ pids, clusterDir: cluster.dir }, 'ending processes of an embedded Postgres that was killed');
+  log.warn({ pids, cluster_dir: cluster.dir }, 'ending processes of an embedded Postgres that was killed');
   await Promise.all(pids.map((pid) => end(pid, cluster, 'SIGQUIT')));
 }
 

@@ -75,7 +75,7 @@ export class PostmasterSupervisor {
       } catch (error) {
         if (signal.aborted) return;
         this.#log.error(
-          { err: error, retryInMs: this.#delayMs },
+          { err: error, retry_in_ms: this.#delayMs },
           'the embedded Postgres did not start again',
         );
       }
