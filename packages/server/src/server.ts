@@ -130,8 +130,8 @@ export class Server implements AsyncDisposable {
     const log = this.#log;
     const { signal } = this.#startAbort;
     await requireFreePort(listen);
-    await this.#openOperations();
     this.#step = 'waiting for Postgres';
+    await this.#openOperations();
     const storage = this.#resources.use(await openStorage(database, log, signal));
     signal.throwIfAborted();
     this.#step = 'looking at the tables';

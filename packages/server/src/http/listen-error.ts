@@ -10,7 +10,7 @@ export interface ListenVariables {
   readonly port: string;
 }
 
-const mainVariables: ListenVariables = { host: 'HOST', port: 'PORT' };
+export const mainVariables: ListenVariables = { host: 'HOST', port: 'PORT' };
 export const opsVariables: ListenVariables = { host: 'FLEETLM_OPS_HOST', port: 'FLEETLM_OPS_PORT' };
 
 /** Why a server cannot listen, in words that say what to do; any other error as it is. */

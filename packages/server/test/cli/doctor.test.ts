@@ -144,6 +144,10 @@ describe('fleetlm doctor', { concurrent: true }, () => {
 
   test('a port that a FleetLM serves is told with its health', async ({ expect }) => {
     const { port } = new URL(server.url);
+    expect(await findings('port', { FLEETLM_OPS_PORT: port })).toEqual([
+      'ok: PORT=0 takes a free one',
+      `ok: a FleetLM serves on ${port}, and is ready`,
+    ]);
     expect(await findings('port', { PORT: port })).toEqual([`ok: a FleetLM serves on ${port}, and is ready`]);
   });
 

@@ -315,10 +315,8 @@ describe('S35: FLEETLM_OPS_PORT', () => {
     const started = starting.start().catch(() => 'given up');
     await waitUntil(() => starting.opsUrl !== null);
     const ready = await fetch(`${starting.opsUrl}/health/ready`);
-    expect([ready.status, await ready.json()]).toMatchObject([
-      503,
-      { reasons: ['the server is starting: waiting for Postgres'] },
-    ]);
+    const reasons = ['the server is starting: waiting for Postgres'];
+    expect([ready.status, await ready.json()]).toMatchObject([503, { reasons }]);
     expect((await fetch(`${starting.opsUrl}/metrics`)).status).toBe(200);
     await starting.stop();
     expect(await started).toBe('given up');

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts';
+import { type Listen, type ListenVariables, mainVariables, opsVariables } from '../../http/listen-error.ts';
 import { requireFreePort } from '../../http/require-free-port.ts';
 import { type Check, checksOf } from './check.ts';
 
@@ -8,24 +9,31 @@ const { ok, fail } = checksOf('port');
 const healthTimeoutMs = 3_000;
 
 /** Whether a start could listen, or the FleetLM that does already is well. */
-export async function checkPorts({ listen }: Pick<Config, 'listen'>): Promise<readonly Check[]> {
+export async function checkPorts({ listen, ops }: Pick<Config, 'listen' | 'ops'>): Promise<readonly Check[]> {
+  return Promise.all([
+    checkPort(listen, mainVariables),
+    ...(ops === null ? [] : [checkPort(ops, opsVariables)]),
+  ]);
+}
+
+async function checkPort(listen: Listen, variables: ListenVariables): Promise<Check> {
   const { host, port } = listen;
-  if (port === 0) return [ok('PORT=0 takes a free one')];
+  if (port === 0) return ok(`${variables.port}=0 takes a free one`);
   try {
-    await requireFreePort(listen);
-    return [ok(`${port} of ${host} is free: no FleetLM runs here`)];
+    await requireFreePort(listen, variables);
+    return ok(`${port} of ${host} is free: no FleetLM runs here`);
   } catch (error) {
-    if (codeOf(error) === 'EADDRINUSE') return [await checkWhoListens(listen)];
-    return [fail((error as Error).message, 'correct HOST or PORT')];
+    if (codeOf(error) === 'EADDRINUSE') return checkWhoListens(listen, variables);
+    return fail((error as Error).message, `correct ${variables.host} or ${variables.port}`);
   }
 }
 
-async function checkWhoListens({ host, port }: Config['listen']): Promise<Check> {
+async function checkWhoListens({ host, port }: Listen, variables: ListenVariables): Promise<Check> {
   const health = await askHealth(`http://${toReachable(host)}:${port}/health/ready`);
   if (health === null) {
     return fail(
       `${port} of ${host} is taken, and not by a FleetLM that answers`,
-      'stop what listens there, or set PORT to another port',
+      `stop what listens there, or set ${variables.port} to another port`,
     );
   }
   if (health.status === 'ready') return ok(`a FleetLM serves on ${port}, and is ready`);
