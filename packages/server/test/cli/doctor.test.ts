@@ -200,11 +200,10 @@ describe('fleetlm doctor', { concurrent: true }, () => {
       /^warn: FLEETLM_INSECURE_ALLOW_NO_AUTH=1 changes nothing/,
     ],
     [
-      'an origin with a path',
-      { FLEETLM_ALLOWED_ORIGINS: 'https://a.example/' },
-      /nothing more: https:\/\/a\.example$/,
+      'origins',
+      { FLEETLM_ALLOWED_ORIGINS: 'https://a.example/,http://b.example' },
+      /^ok: web pages of https:\/\/a\.example, http:\/\/b\.example may connect, no others$/,
     ],
-    ['an origin without a scheme', { FLEETLM_ALLOWED_ORIGINS: 'a.example' }, /, as https:\/\/app\.example$/],
   ])('authentication: %s', async ([, env, expected], { expect }) => {
     expect(await findings('authentication', env)).toContainEqual(expect.stringMatching(expected));
   });

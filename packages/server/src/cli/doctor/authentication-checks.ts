@@ -15,7 +15,6 @@ export async function checkAuthentication(auth: Config['auth']): Promise<readonl
     ...(mode === 'none' || jwt === null ? [warnOfNoAuthentication()] : await checkTokens(jwt)),
     ...(insecureAllowNoAuth ? [warnOfAcceptance(mode)] : []),
     describeOrigins(allowedOrigins),
-    ...allowedOrigins.filter((origin) => URL.parse(origin)?.origin !== origin).map(warnOfOrigin),
   ];
 }
 
@@ -69,12 +68,4 @@ function warnOfAnyAudience(): Check {
 function describeOrigins(origins: readonly string[]): Check {
   if (origins.length === 0) return ok('web pages from the same host may connect, no others');
   return ok(`web pages of ${origins.join(', ')} may connect, no others`);
-}
-
-function warnOfOrigin(origin: string): Check {
-  const better = URL.parse(origin)?.origin;
-  return warn(
-    `no page has the origin "${origin}"`,
-    `write scheme, host and port, nothing more${better && better !== 'null' ? `: ${better}` : ', as https://app.example'}`,
-  );
 }
