@@ -13,6 +13,7 @@ export interface Known {
 }
 
 export interface Script {
+  readonly known: Known;
   readonly vsn: '1.0.0' | '2.0.0';
   readonly acts: readonly Act[];
   /** Bytes below the WebSocket protocol, as the last thing that the client says. */
@@ -26,7 +27,7 @@ export function scriptArbitrary(known: Known): fc.Arbitrary<Script> {
     .chain((vsn) => fc.record({ vsn: fc.constant(vsn), acts: actsArbitrary(known, vsn) }));
   return fc
     .tuple(versioned, fc.option(bytes(64), { nil: null, freq: 4 }))
-    .map(([script, garbage]) => ({ ...script, garbage }));
+    .map(([script, garbage]) => ({ ...script, garbage, known }));
 }
 
 /** Frames that are answered or dropped; then, half of the time, what the socket is closed for. */

@@ -41,6 +41,7 @@ export function toFrame(received: unknown, vsn: Script['vsn']): Frame {
 export class FrameModel {
   readonly #topics = new Map<string, TopicModel>();
   readonly #mayJoin: (topic: unknown) => boolean;
+  #accepted = 0;
 
   constructor(mayJoin: (topic: unknown) => boolean) {
     this.#mayJoin = mayJoin;
@@ -53,6 +54,13 @@ export class FrameModel {
   /** Throws when nothing explains the frame. */
   received(frame: Frame): void {
     this.#of(frame.topic).received(frame);
+    const isReply = frame.event === 'phx_reply';
+    if (isReply && reasonOf(frame.payload) === null) this.#accepted += 1;
+  }
+
+  /** How many frames were answered with ok. */
+  get accepted(): number {
+    return this.#accepted;
   }
 
   /** Whether every frame that is owed an answer has it. */
