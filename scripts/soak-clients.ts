@@ -119,13 +119,14 @@ class Soak {
   async #send(client: ChannelClient, random: () => number): Promise<void> {
     const content = { content: { text: 'x'.repeat(Math.floor(random() ** 4 * 8_000)) } };
     const { status, response } = await client.push(this.#topic(random), 'send', { content });
-    const isExpected = status === 'ok' || ['unmatched topic', 'rate_limited'].includes(response.reason);
+    const isExpected =
+      status === 'ok' || ['unmatched topic', 'rate_limited', 'overloaded'].includes(response.reason);
     if (!isExpected) this.#count(this.surprises, `send: ${response.reason}`);
   }
 
   async #get(person: string, path: string): Promise<void> {
     const { status } = await callApi(this.#url, 'GET', path, { token: await signToken({ sub: person }) });
-    if (status !== 200 && status !== 429) this.#count(this.surprises, `${path}: ${status}`);
+    if (![200, 429, 503].includes(status)) this.#count(this.surprises, `${path}: ${status}`);
   }
 
   async #sendMalformed(person: string): Promise<void> {
