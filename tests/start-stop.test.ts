@@ -24,6 +24,7 @@ import {
   spawnServer,
   startTestServer,
   temporaryDataDir,
+  testDatabase,
   untilListening,
   waitUntil,
 } from '@fleetlm/testkit';
@@ -288,6 +289,19 @@ describe('SIGTERM', { timeout: timeoutMs }, () => {
       ].sort(([one], [other]) => one - other),
     );
     expect(log).toHaveLength(2);
+  });
+
+  test('while Postgres is lost without a word: it ends all the same', async () => {
+    await using database = await testDatabase();
+    await using proxied = await database.behindProxy();
+    const env = { DATABASE_URL: proxied.url, FLEETLM_SHUTDOWN_MS: '1000' };
+    await using server = await spawnServer({ env });
+    // They leave idle connections behind, of the pool and of readiness.
+    expect((await server.api('GET', '/api/sessions')).status).toBe(200);
+    expect((await server.api('GET', '/health/ready')).status).toBe(200);
+    proxied.network.silence();
+    server.process.kill('SIGTERM');
+    expect(await exitOf(server.process)).toEqual({ code: 0, signal: null });
   });
 
   test('twice: the second waits for nobody', async () => {

@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect } from 'kysely';
-import { Pool, type QueryResult } from 'pg';
+import { Pool, type PoolClient, type QueryResult } from 'pg';
 import type { Log } from '../lib/log.ts';
 import { type ConnectionTarget, rawJsonTypes, toClientConfig } from './connection.ts';
 import type { Database } from './schema.ts';
@@ -32,6 +32,8 @@ export interface Db {
 const statementTimeoutMs = 5_000;
 /** Postgres answers within its own time-out, or the connection to it is lost, which TCP does not tell for minutes. */
 const queryTimeoutMs = statementTimeoutMs + 1_000;
+/** Postgres hangs up at once when it is told goodbye; one that is stuck, or out of reach, never does. */
+const goodbyeMs = 1_000;
 
 /** Opens the pool for everything but appends. Connections are made when they are needed. */
 export function openDatabase(target: ConnectionTarget, poolSize: number, log: Log): Db {
@@ -46,8 +48,15 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
   });
   // The pool replaces a lost connection; without a listener its error would end the process. The pool listens
   // only to those that are idle, Kysely to none: an error between a query's request and its answer hits nobody.
+  const connections = new Map<PoolClient, Promise<void>>();
   pool.on('connect', (client) => {
     client.on('error', (error) => log.warn({ err: error }, 'database connection lost'));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    connections.set(client, promise);
+    client.once('end', () => {
+      connections.delete(client);
+      resolve();
+    });
   });
   pool.on('error', () => {});
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
@@ -66,6 +75,16 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
       await kysely.destroy();
       // Kysely ends the pool only when it has made a query of its own.
       if (!pool.ended) await pool.end();
+      await untilClosed(connections);
     },
   };
+}
+
+/** The pool does not wait for its connections to end: one that is left open would keep the process alive. */
+async function untilClosed(connections: ReadonlyMap<PoolClient, Promise<void>>): Promise<void> {
+  const cut = setTimeout(() => {
+    for (const { connection } of connections.keys()) connection.stream.destroy();
+  }, goodbyeMs);
+  await Promise.all(connections.values());
+  clearTimeout(cut);
 }
