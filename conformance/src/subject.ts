@@ -75,20 +75,20 @@ export class Subject implements AsyncDisposable {
     return id;
   }
 
-  people(count: number): Promise<string[]> {
-    return Promise.all(Array.from({ length: count }, () => this.person()));
+  pair(): Promise<[string, string]> {
+    return Promise.all([this.person(), this.person()]);
   }
 
   /** A direct session of two people. */
   async conversation(): Promise<Conversation> {
-    const [alice, bob] = (await this.people(2)) as [string, string];
+    const [alice, bob] = await this.pair();
     const id = await this.session({ initiator_id: alice, peer_id: bob });
     return { id, T: `session:${id}`, alice, bob };
   }
 
   /** A group of three people. */
   async group(): Promise<Conversation & { readonly carol: string }> {
-    const [alice, bob, carol] = (await this.people(3)) as [string, string, string];
+    const [[alice, bob], carol] = await Promise.all([this.pair(), this.person()]);
     const id = await this.session({ kind: 'group', initiator_id: alice, member_ids: [bob, carol] });
     return { id, T: `session:${id}`, alice, bob, carol };
   }

@@ -46,7 +46,7 @@ export const broadcastCases: readonly Entry[] = [
     id: 'frames/42',
     title: 'a socket in two topics gets each frame under its own',
     async run(subject) {
-      const [alice, bob] = (await subject.people(2)) as [string, string];
+      const [alice, bob] = await subject.pair();
       const topics = [];
       for (let n = 0; n < 2; n += 1) {
         topics.push(`session:${await subject.session({ initiator_id: alice, peer_id: bob })}`);

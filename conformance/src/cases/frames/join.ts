@@ -55,7 +55,7 @@ export const joinCases: readonly Entry[] = [
     title: 'one topic too many is refused, until another is left',
     async run(subject) {
       const { maxTopics } = subject.target.settings;
-      const [alice, bob] = (await subject.people(2)) as [string, string];
+      const [alice, bob] = await subject.pair();
       const topics: string[] = [];
       for (let n = 0; n <= maxTopics; n += 1) {
         topics.push(`session:${await subject.session({ initiator_id: alice, peer_id: bob })}`);

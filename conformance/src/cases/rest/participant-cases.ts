@@ -46,7 +46,7 @@ export const participantCases: Readonly<Record<string, readonly Entry[]>> = {
       title: 'the service lists all, page by page; a participant finds itself',
       isOurs: true,
       async run(subject) {
-        const [alice] = (await subject.people(2)) as [string, string];
+        const [alice] = await subject.pair();
         const first = subject.shaped(
           await subject.call('GET', '/api/participants?kind=user&status=active&limit=1'),
           200,

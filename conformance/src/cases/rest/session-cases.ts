@@ -44,7 +44,7 @@ export const sessionCases: Readonly<Record<string, readonly Entry[]>> = {
       title: 'starts a group',
       isOurs: true,
       async run(subject) {
-        const [alice, bob] = (await subject.people(2)) as [string, string];
+        const [alice, bob] = await subject.pair();
         const body = { kind: 'group', initiator_id: alice, member_ids: [bob] };
         const answer = await subject.call('POST', '/api/sessions', { as: alice, body });
         const { session } = subject.shaped(answer, 201, sessionReplySchema);
