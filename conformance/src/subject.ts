@@ -166,7 +166,7 @@ export class Subject implements AsyncDisposable {
       signal: AbortSignal.timeout(callMs),
       ...(text !== undefined && { body: text }),
     });
-    return { status: response.status, headers: response.headers, body: parse(await response.text()) };
+    return { status: response.status, headers: response.headers, body: parseBody(await response.text()) };
   }
 
   /** Expects this status and shape of a reply. Returns it as the shape has it; unknown fields are tolerated. */
@@ -230,7 +230,8 @@ export function shaped<Schema extends z.ZodType>(value: unknown, schema: Schema)
   throw new Mismatch({ expected: `a shape without: ${problems.join('; ')}`, seen: value });
 }
 
-function parse(text: string): unknown {
+/** JSON as its value, and anything else as its text: a proxy may have answered. */
+export function parseBody(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

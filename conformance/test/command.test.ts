@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { startTestServer, type TestServer, testSecret } from '@fleetlm/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { conformance } from '../src/conformance.ts';
@@ -20,6 +23,19 @@ async function run(args: readonly string[], env: Record<string, string> = {}) {
   return { code, stdout: stdout.join(''), stderr: stderr.join('') };
 }
 
+/** A proxy that refuses large bodies in a form of its own, and hands on what has none. */
+async function proxyTo(target: string) {
+  const proxy = createServer(async ({ method = 'GET', url = '/', headers }, response) => {
+    if (Number(headers['content-length'] ?? 0) > 2 ** 20) return response.writeHead(413).end('<html>');
+    const { authorization = '' } = headers;
+    const answer = await fetch(new URL(url, target), { method, headers: { authorization } });
+    return response.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  const { port } = proxy.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: async () => void proxy.close() };
+}
+
 const withSecret = { FLEETLM_JWT_SECRET: testSecret };
 
 describe('against a server that somebody else started', () => {
@@ -39,6 +55,14 @@ describe('against a server that somebody else started', () => {
     const { code, stdout } = await run(['--url', server.url, '--filter', 'frames/10', ...origin], withSecret);
     expect(stdout).toMatch(/^FAIL {4}frames\/10 .*\n {10}.*403/m);
     expect(stdout).toMatch(/^3 passed, 1 failed, 0 skipped$/m);
+    expect(code).toBe(1);
+  });
+
+  test('a proxy that answers by itself fails the case of it, and no other', async () => {
+    await using proxy = await proxyTo(server.url);
+    const { code, stdout } = await run(['--url', proxy.url, '--filter', 'errors/pay'], withSecret);
+    expect(stdout).toMatch(/^FAIL {4}errors\/payload_too_large /m);
+    expect(stdout).toContain('<html>');
     expect(code).toBe(1);
   });
 

@@ -1,10 +1,11 @@
-import { request } from 'node:http';
+import { request as requestPlain } from 'node:http';
+import { request as requestSecure } from 'node:https';
 import type { ErrorCode } from '@fleetlm/protocol';
 import type { Entry } from '../../case.ts';
 import { check } from '../../mismatch.ts';
 import { error } from '../../notation.ts';
 import { anything, holding } from '../../pattern.ts';
-import type { Answer, Subject } from '../../subject.ts';
+import { type Answer, parseBody, type Subject } from '../../subject.ts';
 
 /** What is wrong with a request, whoever sends it. */
 export const requestErrors = {
@@ -104,12 +105,14 @@ async function announceHugeBody({ target }: Subject): Promise<Answer> {
     'content-length': String(2 ** 40),
   };
   const answer = Promise.withResolvers<Answer>();
-  const call = request(new URL('/api/sessions', target.url), { method: 'POST', headers }, (response) => {
+  const url = new URL('/api/sessions', target.url);
+  const request = url.protocol === 'https:' ? requestSecure : requestPlain;
+  const call = request(url, { method: 'POST', headers }, (response) => {
     const chunks: Buffer[] = [];
     response.on('data', (chunk) => chunks.push(chunk));
     response.on('end', () => {
       const received = new Headers(Object.entries(response.headers) as [string, string][]);
-      const body = JSON.parse(Buffer.concat(chunks).toString());
+      const body = parseBody(Buffer.concat(chunks).toString());
       answer.resolve({ status: response.statusCode ?? 0, headers: received, body });
     });
   });

@@ -288,9 +288,14 @@ export const variables = {
   ),
 } satisfies Record<string, Variable<unknown>>;
 
-/** `pg` takes any text, and looks for a host named "base" or for a database of the user's name. */
+/**
+ * `pg` takes any text, and looks for a host named "base" or for a database of the user's name; or it throws "Invalid
+ * URL" at each connection, as for a password with a slash. A host may be missing before the path: that is a Unix socket.
+ */
 function checkPostgresUrl(text: string): string | null {
-  return /^postgres(ql)?:\/\/./.test(text) ? null : 'must be postgres://user:password@host:port/database';
+  if (!/^postgres(ql)?:\/\/./.test(text)) return 'must be postgres://user:password@host:port/database';
+  if (URL.canParse(text.replace('@/', '@localhost/'))) return null;
+  return 'is no URL: percent-encode what is special in its password (/ as %2F, @ as %40, % as %25)';
 }
 
 /** HMAC-SHA-256 is as strong as its key, up to the size of the hash (RFC 7518, 3.2). */

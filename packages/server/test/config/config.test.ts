@@ -337,6 +337,26 @@ describe('secrets', () => {
     }
   });
 
+  test.each([
+    'postgres://u:p@h/d',
+    'postgres://u:a%2Fb%40c@h:5432/d?sslmode=verify-full',
+    'postgresql:///d?host=/run/postgresql',
+    'postgres://u:p@/d?host=/run/postgresql',
+    'postgres://u:p@%2Frun%2Fpostgresql/d',
+    'postgres://u:p@[::1]:5432/d',
+  ])('%s is an address of Postgres', (url) => {
+    expect(parseConfig({ DATABASE_URL: url }).database.url).toBe(url);
+  });
+
+  test.each(['postgres://u:hunter2/b@h/d', 'postgres://u:p@h:hunter2/d'])(
+    '%s is a mistake, not a Postgres that does not answer',
+    (url) => {
+      expect(problemsOf({ DATABASE_URL: url })).toEqual([
+        'DATABASE_URL is no URL: percent-encode what is special in its password (/ as %2F, @ as %40, % as %25)',
+      ]);
+    },
+  );
+
   test('in a file are checked as in a variable', async () => {
     await writeFile(join(directory, 'short'), 'hunter2\n');
     expect(problemsOf({ FLEETLM_JWT_SECRET_FILE: join(directory, 'short') })).toEqual([
