@@ -150,7 +150,7 @@ export class Server implements AsyncDisposable {
       overrides: this.#overrides,
     });
     this.#context = context;
-    this.#metrics.readFrom(() => this.#readings);
+    this.#metrics.readFrom(() => this.#readCounts());
     this.#resources.defer(() => context.db.close());
     this.#resources.defer(() => context.probe.close());
     this.#resources.defer(() => context.activity.stop());
@@ -206,9 +206,10 @@ export class Server implements AsyncDisposable {
   }
 
   /** What `/metrics` tells of counts that are kept anyway. */
-  get #readings(): Readings {
+  async #readCounts(): Promise<Readings> {
     const { appender, db, load, sockets, sessions, inboxes } = this.#running;
     return {
+      isReady: (await this.findNotReady()).length === 0,
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
       sessions: sessions.count,

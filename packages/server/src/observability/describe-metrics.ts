@@ -60,6 +60,19 @@ chooses.
 
 ## Alerts
 
+A node is away, or not ready.
+
+\`\`\`promql
+up{job="fleetlm"} == 0 or fleetlm_ready == 0
+\`\`\`
+
+Most sends are refused: Postgres is down or full, or there is far too much load.
+
+\`\`\`promql
+sum(rate(fleetlm_session_append_total{status="overloaded"}[5m]))
+  > sum(rate(fleetlm_session_append_total{status="ok"}[5m]))
+\`\`\`
+
 Sending is slow: one in a hundred messages takes more than a second to store.
 
 \`\`\`promql

@@ -126,6 +126,7 @@ export function createInstruments(registry: Registry) {
     ),
     queuedRows: gauge('fleetlm_append_queued_rows', 'Messages that wait for their commit now.'),
     queuedBytes: gauge('fleetlm_append_queued_bytes', 'Their content, in bytes.'),
+    ready: gauge('fleetlm_ready', '1 while `/health/ready` says so: traffic may come.'),
     full: gauge(
       'fleetlm_load_full',
       '1 while the node takes nothing new, by reason: lag (of the event loop) or memory.',

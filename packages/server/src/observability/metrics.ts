@@ -29,6 +29,8 @@ import { processMetrics } from './process-metrics.ts';
 
 /** What somebody counts anyway: read when it is scraped. */
 export interface Readings {
+  /** Traffic may come. */
+  readonly isReady: boolean;
   readonly connections: number;
   readonly topics: number;
   readonly sessions: number;
@@ -89,7 +91,7 @@ export class Metrics {
   readonly #handshakes = forEach(handshakeStatuses, (status) => count(this.#own.handshakes, { status }));
   readonly #tooFast = forEach(rateLimitedEdges, (edge) => count(this.#own.rateLimited, { edge }));
   readonly #sheds = forEach(shedKinds, (what) => count(this.#own.sheds, { what }));
-  #read: (() => Readings) | null = null;
+  #read: (() => Promise<Readings>) | null = null;
 
   constructor() {
     this.#own.buildInfo.set({ version }, 1);
@@ -173,7 +175,7 @@ export class Metrics {
   }
 
   /** Where the numbers come from that somebody else keeps; until then they are zero. */
-  readFrom(read: () => Readings): void {
+  readFrom(read: () => Promise<Readings>): void {
     this.#read = read;
   }
 
@@ -183,13 +185,14 @@ export class Metrics {
 
   /** Everything, as Prometheus reads it. */
   async scrape(): Promise<string> {
-    if (this.#read !== null) this.#note(this.#read());
+    if (this.#read !== null) this.#note(await this.#read());
     const [own, ofProcess] = await Promise.all([this.#registry.metrics(), processMetrics().metrics()]);
     return `${own}\n${ofProcess}`;
   }
 
   #note({ fullReason, pool, ...readings }: Readings): void {
     const own = this.#own;
+    own.ready.set(readings.isReady ? 1 : 0);
     own.connections.set(readings.connections);
     own.topics.set(readings.topics);
     own.activeSessions.set(readings.sessions);

@@ -288,6 +288,7 @@ describe('S35: FLEETLM_OPS_PORT', () => {
     );
     expect((await Promise.all(main)).map(({ status }) => status)).toEqual([404, 404]);
     expect((await ops.api('GET', '/health/ready')).status).toBe(200);
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('\nfleetlm_ready 1\n');
 
     const read = ops.api('GET', '/api/participants/user:a/inbox', { token: tokens.service });
     await arrived.promise;
@@ -297,7 +298,7 @@ describe('S35: FLEETLM_OPS_PORT', () => {
       503,
       { status: 'not_ready', reasons: ['the server is shutting down'] },
     ]);
-    expect(await get('/metrics')).toBe(200);
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('\nfleetlm_ready 0\n');
     held.resolve();
     await Promise.all([read, stopped]);
     await expect(get('/health/live')).rejects.toThrow();
