@@ -48,6 +48,9 @@ Ends with 0 when nothing failed, 1 when something did, 64 on wrong usage, 69 whe
 server cannot be reached or lets nobody in.
 `;
 
+/** FleetLM takes no shorter one; somebody else's server may. */
+const minSecretBytes = 32;
+
 /** Reads a command line; `env` may hold the secret. */
 export function readCommandLine(
   args: readonly string[],
@@ -56,7 +59,7 @@ export function readCommandLine(
   try {
     const { values } = parseArgs({ args: [...args], options, allowPositionals: false });
     if (values.help) return { kind: 'help' };
-    return toRun(values, env['FLEETLM_JWT_SECRET'] ?? null);
+    return toRun(values, env['FLEETLM_JWT_SECRET'] || null);
   } catch (error) {
     return { kind: 'wrong', problem: (error as Error).message };
   }
@@ -85,10 +88,17 @@ function toRun(values: Values, secretOfEnvironment: string | null): Command {
   if (isNoAuth && given !== undefined) {
     return { kind: 'wrong', problem: '--no-auth and --jwt-secret exclude each other' };
   }
+  const secret = isNoAuth ? null : (given ?? secretOfEnvironment);
+  if (url === null && secret !== null && Buffer.byteLength(secret) < minSecretBytes) {
+    return {
+      kind: 'wrong',
+      problem: `a server of its own needs a secret of ${minSecretBytes} bytes or more`,
+    };
+  }
   return {
     kind: 'run',
     url,
-    secret: isNoAuth ? null : (given ?? secretOfEnvironment),
+    secret,
     isNoAuth,
     issuer: values['jwt-issuer'],
     audience: values['jwt-audience'],

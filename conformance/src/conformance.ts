@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { allCases } from './all-cases.ts';
+import type { Entry } from './case.ts';
 import { type RunCommand, readCommandLine, usage } from './command-line.ts';
 import { type Identity, noAuthentication, TokenIdentity } from './identity.ts';
 import { count, describeResult, summarize, toJson } from './report.ts';
@@ -34,6 +35,10 @@ export async function conformance(args: readonly string[], terminal: Terminal): 
       terminal.stderr.write(`conformance: ${command.problem}. See --help\n`);
       return exitCodes.usage;
     case 'run':
+      if (chooseCases(command).length === 0) {
+        terminal.stderr.write(`conformance: no case holds "${command.filter}". See --help\n`);
+        return exitCodes.usage;
+      }
       return command.url === null ? runOnOwnServer(command, terminal) : run(command, command.url, terminal);
     default:
       return command satisfies never;
@@ -53,15 +58,14 @@ async function run(
   url: string,
   terminal: Terminal,
 ): Promise<number> {
-  const { filter, isJson } = command;
+  const { isJson } = command;
   const target = new Target(url, identityOf(command), command);
   const problem = await findUnreachable(target);
   if (problem !== null) {
     terminal.stderr.write(`conformance: ${url} ${problem}\n`);
     return exitCodes.unavailable;
   }
-  const chosen = allCases.filter(({ id, title }) => `${id} ${title}`.includes(filter));
-  const results = await runCases(chosen, target, {
+  const results = await runCases(chooseCases(command), target, {
     concurrency,
     onResult: (result) => {
       if (!isJson) terminal.stdout.write(describeResult(result));
@@ -69,6 +73,10 @@ async function run(
   });
   terminal.stdout.write(isJson ? toJson(url, results) : summarize(results));
   return count(results).failed === 0 ? 0 : 1;
+}
+
+function chooseCases({ filter }: RunCommand): readonly Entry[] {
+  return allCases.filter(({ id, title }) => `${id} ${title}`.includes(filter));
 }
 
 /** Why nothing can be tested there, or null. */

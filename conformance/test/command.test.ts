@@ -83,10 +83,18 @@ describe('what cannot be run', () => {
     ['--url', 'nonsense'],
     ['--no-auth', '--jwt-secret', 'x'],
     ['frames/1'],
+    ['--filter', 'no such case'],
+    ['--jwt-secret', 'too short'],
   ])('%s %s: 64', async (...args) => {
     const { code, stderr } = await run(args);
     expect(code).toBe(64);
     expect(stderr).toMatch(/^conformance: .+See --help\n$/);
+  });
+
+  test('an empty secret is none', async () => {
+    const { code, stderr } = await run(['--url', server.url], { FLEETLM_JWT_SECRET: '' });
+    expect(code).toBe(69);
+    expect(stderr).toContain('--jwt-secret');
   });
 
   test('nobody listens: 69', async () => {

@@ -165,11 +165,20 @@ export class ConnectionTopics implements PortOwner {
       effects = result.ok ? this.table.accept(join, result.value) : this.table.refuse(join, result.error);
       trace?.end(result.ok ? null : result.error.code);
     } catch (error) {
-      this.#logCrash(join, error, trace);
-      this.#countJoin(join, 'crashed');
+      this.#noteFailure(join, error, trace);
       effects = this.table.crashJoin(join);
     }
     this.#run(effects);
+  }
+
+  /** Who has left meanwhile misses nothing: at a stop, joins that are under way find nothing to join. */
+  #noteFailure(join: ChannelJoin, error: unknown, trace: Trace | null): void {
+    if (join.phase === 'over') {
+      trace?.end('channel_crash');
+      return;
+    }
+    this.#logCrash(join, error, trace);
+    this.#countJoin(join, 'crashed');
   }
 
   #handle({ join, event, payload, ref }: Extract<ChannelEffect, { kind: 'handle' }>): ChannelEffects {

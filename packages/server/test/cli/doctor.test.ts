@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -244,6 +244,17 @@ describe('fleetlm doctor', { concurrent: true }, () => {
       expect.stringMatching(/^ok: Postgres \d+ comes with FleetLM$/),
     ]);
     expect(await readdir(dataDir.path)).toEqual([]);
+  });
+
+  test('a data directory that is a file, or below one, fails', async ({ expect }) => {
+    await using dataDir = await temporaryDataDir();
+    const file = join(dataDir.path, 'file');
+    await writeFile(file, '');
+    for (const path of [file, join(file, 'below')]) {
+      expect(await findings('data directory', { DATABASE_URL: '', FLEETLM_DATA_DIR: path })).toEqual([
+        `fail: ${file} is not a directory → name one by FLEETLM_DATA_DIR`,
+      ]);
+    }
   });
 
   test('a data directory that a FleetLM uses: its pid, and its Postgres is looked into', async ({

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { waitUntil } from '@fleetlm/testkit';
 import { describe, expect, test } from 'vitest';
 import { startSocketFixture } from './socket-fixture.ts';
 
@@ -84,6 +86,19 @@ describe('join', () => {
     const crashes = fixture.logLines.filter((line) => line.level === 'error');
     expect(crashes).toMatchObject([{ message: 'channel crashed', fields: { topic: name } }]);
     expect(crashes[0]?.fields).toHaveProperty('connection_id');
+  });
+
+  test('a join that fails when its client is gone is nobody’s crash', async () => {
+    const fixture = await startSocketFixture();
+    const socket = await fixture.connect();
+    socket.send(['3', '3', topic, 'phx_join', { join: 'throw', gate: 'late' }]);
+    await waitUntil(() => fixture.channels.length === 1, { what: 'the join' });
+    socket.terminate();
+    await waitUntil(() => fixture.server.connectionCount === 0, { what: 'the end of the socket' });
+    fixture.gate('late').resolve();
+    await nextTurn();
+    expect(fixture.logLines.filter(({ level }) => level === 'error')).toEqual([]);
+    expect(await fixture.metrics.scrape()).not.toContain('result="crashed"');
   });
 
   test('case 21: one topic too many, until one is left', async () => {

@@ -19,6 +19,8 @@ const fewestBytes = 256 * mebibyte;
 export async function checkEmbeddedPostgres(config: Config): Promise<readonly Check[]> {
   const dataDir = resolve(config.database.dataDir);
   const existing = await findExisting(dataDir);
+  if (!(await stat(existing)).isDirectory())
+    return [fail(`${existing} is not a directory`, 'name one by FLEETLM_DATA_DIR')];
   const holder = existing === dataDir ? await findLockHolder(dataDir) : null;
   const { bavail, bsize } = await statfs(existing);
   return [
