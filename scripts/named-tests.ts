@@ -18,7 +18,7 @@ export function readHeldRows(page: string, letter: string): HeldRow[] {
 }
 
 function readNamedTests(row: string): NamedTests[] {
-  return [...row.matchAll(/`((?:packages|tests)\/[^`]+\.test\.ts)`((?:,? "[^"]+")*)/g)].map(
+  return [...row.matchAll(/`((?:packages|tests|conformance)\/[^`]+\.test\.ts)`((?:,? "[^"]+")*)/g)].map(
     ([, file, names]) => ({
       file: file!,
       names: [...names!.matchAll(/"([^"]+)"/g)].map(([, name]) => name!),
