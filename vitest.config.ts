@@ -10,7 +10,8 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'conformance/test/**/*.test.ts', 'tests/**/*.test.ts'],
     globalSetup: ['@fleetlm/testkit/global-setup'],
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than CI has cores: a test waits for sockets and Postgres more than it computes.
+    maxWorkers: 3,
     execArgv: ['--conditions=source'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
