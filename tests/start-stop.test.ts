@@ -3,7 +3,7 @@
  * is tested in packages/server/test/cli, without a process.
  */
 import { appendFile, cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import {
@@ -12,6 +12,7 @@ import {
   addParticipants,
   type DataDir,
   HandshakeRefused,
+  injected,
   RawSocket,
   readLog,
   repositoryRoot,
@@ -112,6 +113,17 @@ describe('a database', { concurrent: true, timeout: timeoutMs }, () => {
       );
       expect(output).not.toContain('secret');
     }
+  });
+
+  test('that takes connections and answers nothing is given up', async ({ expect }) => {
+    await using stuck = await startStuckPostgres();
+    const env = {
+      DATABASE_URL: `postgres://me:secret@127.0.0.1:${stuck.port}/fleetlm`,
+      FLEETLM_DB_WAIT_MS: '1000',
+    };
+    const { code, output } = await run(['start'], env);
+    expect(code).toBe(1);
+    expect(output).toContain('Postgres at DATABASE_URL does not answer');
   });
 
   test('that `db setup` made is served by the next start', async ({ expect }) => {
@@ -222,6 +234,19 @@ describe('SIGTERM', { timeout: timeoutMs }, () => {
     expect(await exitOf(child)).toEqual({ code: 0, signal: null });
   });
 
+  // On Linux, Node's recursive mkdir tries for ever below /proc.
+  test.skipIf(process.platform !== 'linux')('while a start hangs: it is cut in the end', async () => {
+    const sayListens = injected(
+      `process.on('newListener', (name) => name === 'SIGTERM' && process.stdout.write('listens to ' + name))`,
+    );
+    const env = { ...sayListens, FLEETLM_DATA_DIR: '/proc/fleetlm', PORT: '0', FLEETLM_SHUTDOWN_MS: '1' };
+    await using child = spawnFleetlm(['start'], { env });
+    await child.untilPrinted(/listens to SIGTERM/);
+    child.kill('SIGTERM');
+    expect(await exitOf(child)).toEqual({ code: 1, signal: null });
+    expect(child.output).toContain('the stop took too long');
+  });
+
   test('while clients append: what was acknowledged is there, the rest is settled by retry', async () => {
     const dataDir = await sharedDataDir();
     const env = { FLEETLM_DATA_DIR: dataDir.path };
@@ -324,6 +349,26 @@ describe('SIGTERM', { timeout: timeoutMs }, () => {
     await expectNoPostgres(dataDir);
   });
 });
+
+/** Lets everybody in, says that it is ready for a query, and then nothing more. */
+async function startStuckPostgres() {
+  const welcome = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I');
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    socket.once('data', () => socket.write(welcome));
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', resolve);
+  await promise;
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
 
 async function untilNotReady(server: SpawnedServer): Promise<void> {
   // A drain closes idle connections, and may meet the next call on one.

@@ -13,17 +13,20 @@ const lastResortMs = 10_000;
 export async function runServer(config: Config, log: Log): Promise<void> {
   const server = new Server(config, { log });
   const ended = Promise.withResolvers<void>();
+  const end = () => {
+    const graceMs = server.isStopping ? 0 : config.lifecycle.shutdownMs;
+    if (server.isStopping) server.hurry();
+    setTimeout(() => cut(log), graceMs + lastResortMs).unref();
+    server.stop().then(ended.resolve, ended.reject);
+  };
   const stop = (signal: NodeJS.Signals) => {
     log.info({ signal }, server.isStopping ? 'stopping at once' : 'stopping');
-    if (server.isStopping) server.hurry();
-    server.stop().then(ended.resolve, ended.reject);
+    end();
   };
   const fail = (error: unknown) => {
     log.error({ err: error }, 'uncaught error');
     process.exitCode = 1;
-    if (server.isStopping) server.hurry();
-    setTimeout(() => process.exit(1), config.lifecycle.shutdownMs + lastResortMs).unref();
-    server.stop().then(ended.resolve, ended.reject);
+    end();
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
   process.on('uncaughtException', fail).on('unhandledRejection', fail);
@@ -41,4 +44,10 @@ export async function runServer(config: Config, log: Log): Promise<void> {
     process.off('SIGTERM', stop).off('SIGINT', stop);
     process.off('uncaughtException', fail).off('unhandledRejection', fail);
   }
+}
+
+/** Whatever hangs: a disk that is gone, a start that never ends, a bug. */
+function cut(log: Log): never {
+  log.error({}, 'the stop took too long: what is left of it is cut');
+  process.exit(1);
 }

@@ -16,6 +16,8 @@ export interface WaitOptions {
 }
 
 const retryMs = 500;
+/** A Postgres that has let us in and says nothing for so long is stuck: it is waited for like one that is not there. */
+const answerMs = 5_000;
 const oldestVersion = 140_000;
 
 /** Waits for Postgres to answer, and checks that it is one that FleetLM works with. */
@@ -46,7 +48,7 @@ export async function checkServer(
 }
 
 async function checkVersion(target: ConnectionTarget): Promise<void> {
-  const client = new Client(toClientConfig(target, 'fleetlm-start'));
+  const client = new Client({ ...toClientConfig(target, 'fleetlm-start'), query_timeout: answerMs });
   client.on('error', () => {});
   try {
     await client.connect();
