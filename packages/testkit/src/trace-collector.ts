@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** A span as a test looks at it: attributes by name, times in milliseconds since 1970. */
@@ -27,6 +27,10 @@ export class TraceCollector implements AsyncDisposable {
   readonly statuses: number[] = [];
   /** Set: nothing is answered. */
   isSilent = false;
+  /** Set: answers go on until the exporter hangs up. */
+  isEndless = false;
+  /** Of each endless answer that was cut: how much of it was written. */
+  readonly cutAnswers: number[] = [];
   readonly #http: Server;
 
   static async start(): Promise<TraceCollector> {
@@ -46,8 +50,22 @@ export class TraceCollector implements AsyncDisposable {
       if (this.isSilent) return;
       const status = this.statuses.shift() ?? 200;
       if (status === 200) this.#take(Buffer.concat(chunks).toString());
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+      response.writeHead(status, { 'content-type': 'application/json' });
+      if (this.isEndless) this.#answerWithoutEnd(response);
+      else response.end('{}');
     });
+  }
+
+  #answerWithoutEnd(response: ServerResponse): void {
+    const block = Buffer.alloc(64 << 10, ' ');
+    let written = 0;
+    const write = () => {
+      do written += block.length;
+      while (response.write(block));
+    };
+    response.on('drain', write);
+    response.on('close', () => this.cutAnswers.push(written));
+    write();
   }
 
   /** For `OTEL_EXPORTER_OTLP_ENDPOINT`. */

@@ -12,6 +12,8 @@ export interface OtlpExporterOptions {
 
 /** A collector that has not answered by then is as good as none. */
 const answerMs = 5_000;
+/** An answer is a few words; a collector that goes on and on would fill our memory. */
+const maxAnswerBytes = 64 << 10;
 
 /** A collector restarts within this; meanwhile spans gather in the processor's queue, which has a bound. */
 const retryDelaysMs = [500, 4_000];
@@ -80,8 +82,7 @@ export class OtlpExporter implements SpanExporter {
       redirect: 'error',
       signal: AbortSignal.any([this.#abort.signal, AbortSignal.timeout(answerMs)]),
     });
-    // To its end, so that the connection serves again.
-    await response.arrayBuffer();
+    await dropBody(response);
     if (!response.ok) throw new Refused(response.status);
   }
 
@@ -102,5 +103,14 @@ class Refused extends Error {
     super(`the collector answered ${status}`);
     this.name = 'Refused';
     this.isRetryable = retryableStatuses.has(status);
+  }
+}
+
+/** Reads an answer to its end, so that the connection serves again; hangs up on one that is too long. */
+async function dropBody({ body }: Response): Promise<void> {
+  let leftBytes = maxAnswerBytes;
+  for await (const chunk of body ?? []) {
+    leftBytes -= chunk.length;
+    if (leftBytes < 0) throw new Error(`the collector's answer has more than ${maxAnswerBytes} bytes`);
   }
 }

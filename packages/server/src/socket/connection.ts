@@ -254,7 +254,10 @@ export class Connection {
   }
 }
 
-/** A client that backs off when it is told never gets there; one that ignores a hundred answers does not listen. */
+/**
+ * A client that backs off when it is told hardly gets there; one that ignores a hundred answers does not listen. Many
+ * devices that join a hundred topics each at once may be closed a few times, and come back as a slope.
+ */
 const patience = { perSecond: 10, burst: 100 };
 
 const tooFast = wireError('rate_limited', 'You send faster than is allowed: wait a second, then go on');

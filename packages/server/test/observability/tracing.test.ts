@@ -349,6 +349,18 @@ describe('without a collector', () => {
     expect(lost).toHaveLength(1);
   });
 
+  test('that ends its answers, no more of one is read than it may have', async () => {
+    await using endless = await TraceCollector.start();
+    endless.isEndless = true;
+    await using other = await startTestServer({
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: endless.url, OTEL_BSP_SCHEDULE_DELAY: '1' },
+    });
+    expect((await other.api('GET', '/api/participants')).status).toBe(200);
+    await waitUntil(() => endless.cutAnswers.length > 0);
+    // What the kernel takes is written, too: without a bound it is hundreds of MiB until time is up.
+    expect(endless.cutAnswers[0]).toBeLessThan(16 << 20);
+  });
+
   test('nothing of OpenTelemetry’s SDK is loaded; with one that is gone, the server serves and stops', async () => {
     const env = { DATABASE_URL: database.url, NODE_OPTIONS: `--import=${tellLoaded}` };
     await using off = await spawnServer({ env });
