@@ -17,8 +17,8 @@ export interface WaitOptions {
 
 const retryMs = 500;
 /** A Postgres that has let us in and says nothing for so long is stuck: it is waited for like one that is not there. */
-const answerMs = 5_000;
-const oldestVersion = 140_000;
+export const answerMs = 5_000;
+export const oldestVersion = 140_000;
 
 /** Waits for Postgres to answer, and checks that it is one that FleetLM works with. */
 export async function checkServer(

@@ -1,7 +1,7 @@
 import { Client, type ClientBase } from 'pg';
 import { type DurabilitySetting, durabilitySettings } from '../config/accepted-settings.ts';
 import type { Log } from '../lib/log.ts';
-import { StorageError } from './check-server.ts';
+import { answerMs, StorageError } from './check-server.ts';
 import { type ConnectionTarget, toClientConfig } from './connection.ts';
 
 /** A setting that is off, where that comes from, and the role and database that it was seen with. */
@@ -76,7 +76,7 @@ function refuse(unsafe: readonly UnsafeSetting[]): string {
 }
 
 async function readUnsafeSettings(target: ConnectionTarget): Promise<UnsafeSetting[]> {
-  const client = new Client(toClientConfig(target, 'fleetlm-start'));
+  const client = new Client({ ...toClientConfig(target, 'fleetlm-start'), query_timeout: answerMs });
   // The loss of the connection fails the query as well.
   client.on('error', () => {});
   try {

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { explainFailure } from '../../storage/check-server.ts';
+import { explainFailure, oldestVersion } from '../../storage/check-server.ts';
 import type { ConnectionTarget } from '../../storage/connection.ts';
 import { losses, mend } from '../../storage/durability.ts';
 import { type Check, checksOf } from './check.ts';
@@ -7,8 +7,6 @@ import { connectionsToPostgres } from './connection-budget.ts';
 import { type DatabaseFacts, readDatabaseFacts } from './database-facts.ts';
 
 const { ok, warn, fail } = checksOf('database');
-
-const oldestVersion = 140_000;
 
 /** Tokens allow a leeway of 5 s, and messages are shown with Postgres' time beside the node's. */
 const maxClockDifferenceMs = 1_000;
