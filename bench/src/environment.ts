@@ -1,0 +1,34 @@
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import { benchEnvironment } from './own-server.ts';
+
+/** Where and how something was measured: figures without it mean little. */
+export type Environment = Readonly<Record<string, unknown>>;
+
+export interface RunSettings {
+  readonly rounds: number;
+  readonly seconds: number;
+}
+
+export function describeOwn(settings: RunSettings, postgresVersion: string): Environment {
+  return {
+    ...describeMachine(settings),
+    postgres: `${postgresVersion}, on the same machine, fsync and synchronous_commit on`,
+    settings: benchEnvironment,
+    rate_limits: 'off',
+  };
+}
+
+export function describeRemote(settings: RunSettings, url: string): Environment {
+  return { ...describeMachine(settings), server: url };
+}
+
+function describeMachine({ rounds, seconds }: RunSettings): Environment {
+  return {
+    measured_at: new Date().toISOString(),
+    node: process.version,
+    system: `${process.platform} ${process.arch}, ${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown CPU'}`,
+    memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+    rounds,
+    seconds_each: seconds,
+  };
+}

@@ -1,0 +1,89 @@
+import { WireSocket } from './wire-socket.ts';
+
+/** A push of the server, as its JSON has it. */
+export interface Push {
+  readonly topic: string;
+  readonly event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: payloads are read by those who know their event
+  readonly payload: any;
+}
+
+export interface Reply {
+  readonly status: string;
+  // biome-ignore lint/suspicious/noExplicitAny: responses are read by those who know their call
+  readonly response: any;
+}
+
+export interface ChannelSocketOptions {
+  /** Hears of what is no reply. */
+  readonly onPush?: (push: Push) => void;
+  readonly onClosed?: () => void;
+}
+
+type OnReply = (reply: Reply) => void;
+
+/** A server owes an answer within 8 s; a machine that is full may take longer to read it. */
+const joinTimeoutMs = 30_000;
+
+/** A client of the Phoenix Channels protocol, V2, that makes no promise for each message. */
+export class ChannelSocket {
+  readonly #wire: WireSocket;
+  readonly #waiting = new Map<string, OnReply>();
+  readonly #joinRefs = new Map<string, string>();
+  readonly #onPush: (push: Push) => void;
+  #lastRef = 0;
+
+  /** Connects to the address of a socket, with its parameters but `vsn`. */
+  static async open(
+    url: string,
+    { onPush = () => {}, onClosed = () => {} }: ChannelSocketOptions = {},
+  ): Promise<ChannelSocket> {
+    const address = new URL(url);
+    address.searchParams.set('vsn', '2.0.0');
+    return new ChannelSocket(await WireSocket.open(address.href), { onPush, onClosed });
+  }
+
+  private constructor(wire: WireSocket, { onPush, onClosed }: Required<ChannelSocketOptions>) {
+    this.#wire = wire;
+    this.#onPush = onPush;
+    wire.listen({ onText: (bytes) => this.#receive(bytes), onClosed });
+  }
+
+  get isOpen(): boolean {
+    return this.#wire.isOpen;
+  }
+
+  /** Joins a topic. Returns the response; throws when it is refused or not answered. */
+  async join(topic: string, params: object = {}): Promise<Reply['response']> {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const timer = setTimeout(() => reject(new Error(`no answer to the join of ${topic}`)), joinTimeoutMs);
+    this.push(topic, 'phx_join', JSON.stringify(params), resolve);
+    const { status, response } = await promise.finally(() => clearTimeout(timer));
+    if (status === 'ok') return response;
+    throw new Error(`the join of ${topic} was refused: ${JSON.stringify(response)}`);
+  }
+
+  /** Pushes a payload that is JSON text already; `onReply` is called once there is an answer, if ever. */
+  push(topic: string, event: string, payloadJson: string, onReply?: OnReply): void {
+    this.#lastRef += 1;
+    const ref = String(this.#lastRef);
+    if (onReply !== undefined) this.#waiting.set(ref, onReply);
+    if (event === 'phx_join') this.#joinRefs.set(topic, ref);
+    this.#wire.send(`["${this.#joinRefs.get(topic)}","${ref}","${topic}","${event}",${payloadJson}]`);
+  }
+
+  close(): void {
+    this.#wire.close();
+  }
+
+  #receive(bytes: Buffer): void {
+    const [, ref, topic, event, payload] = JSON.parse(bytes.toString());
+    if (event !== 'phx_reply') {
+      this.#onPush({ topic, event, payload });
+      return;
+    }
+    const onReply = this.#waiting.get(ref);
+    this.#waiting.delete(ref);
+    onReply?.(payload);
+  }
+}

@@ -1,0 +1,54 @@
+import { WireSocket } from './wire-socket.ts';
+
+type OnAcknowledged = () => void;
+
+/**
+ * A client of Socket.IO's protocol (Engine.IO 4 over WebSocket only), on the same cheap socket as ours: a peer is
+ * compared server to server.
+ */
+export class SocketIoSocket {
+  readonly #wire: WireSocket;
+  readonly #waiting = new Map<number, OnAcknowledged>();
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #onEvent: (bytes: Buffer) => void;
+  #lastId = 0;
+
+  /** `onEvent` hears of each event, as its whole packet. */
+  static async open(url: string, onEvent: (bytes: Buffer) => void): Promise<SocketIoSocket> {
+    const address = new URL('/socket.io/?EIO=4&transport=websocket', url.replace('http', 'ws'));
+    const client = new SocketIoSocket(await WireSocket.open(address.href), onEvent);
+    await client.#opened.promise;
+    return client;
+  }
+
+  private constructor(wire: WireSocket, onEvent: (bytes: Buffer) => void) {
+    this.#wire = wire;
+    this.#onEvent = onEvent;
+    wire.listen({ onText: (bytes) => this.#receive(bytes) });
+  }
+
+  emit(event: string, argumentJson: string, onAcknowledged: OnAcknowledged): void {
+    this.#lastId += 1;
+    this.#waiting.set(this.#lastId, onAcknowledged);
+    this.#wire.send(`42${this.#lastId}["${event}",${argumentJson}]`);
+  }
+
+  /** Packets begin with Engine.IO's type, then Socket.IO's. */
+  #receive(bytes: Buffer): void {
+    const type = bytes.toString('latin1', 0, 2);
+    if (type === '42') this.#onEvent(bytes);
+    else if (type === '43') this.#acknowledge(Number.parseInt(bytes.toString('latin1', 2, 12), 10));
+    else if (type === '40') this.#opened.resolve();
+    else if (type === '2') this.#wire.send('3');
+    else if (bytes[0] === engineOpen) this.#wire.send('40');
+  }
+
+  #acknowledge(id: number): void {
+    const onAcknowledged = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    onAcknowledged?.();
+  }
+}
+
+/** "0" */
+const engineOpen = 0x30;

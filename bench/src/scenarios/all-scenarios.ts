@@ -1,0 +1,6 @@
+import type { Scenario } from '../scenario.ts';
+import { append } from './append.ts';
+import { latency } from './latency.ts';
+
+/** In the order in which they run, and stand in the table. */
+export const allScenarios: readonly Scenario[] = [append, latency];

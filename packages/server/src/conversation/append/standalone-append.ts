@@ -1,0 +1,65 @@
+import type { MessageId, ParticipantId, SessionId } from '@fleetlm/protocol';
+import { Client } from 'pg';
+import { monotonicFactory } from 'ulid';
+import { Failpoints } from '../../lib/failpoints.ts';
+import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
+import { noAppendHook } from './append-hook.ts';
+import { appendBatch } from './append-transaction.ts';
+import { writerSettings } from './writer-settings.ts';
+
+/** A message as the bench makes it. */
+export interface StandaloneDraft {
+  readonly sessionId: string;
+  readonly senderId: string;
+  readonly contentJson: string;
+}
+
+const newId = monotonicFactory();
+const options = { hook: noAppendHook, failpoints: new Failpoints(), resubmitted: false };
+/** The defaults of the server; whoever measures meets neither. */
+const settings = { statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false };
+
+/**
+ * A writer's connection with the transaction of an append, and nothing else of the server: its ceiling, for the
+ * bench to compare with. Each draft has a client_id, as those of clients have.
+ */
+export class StandaloneAppend {
+  readonly #client: Client;
+
+  static async connect(target: ConnectionTarget): Promise<StandaloneAppend> {
+    const client = new Client({ ...toClientConfig(target, 'fleetlm-bench'), pipeline: true });
+    await client.connect();
+    await client.query(writerSettings(settings));
+    return new StandaloneAppend(client);
+  }
+
+  private constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Commits one batch; throws unless all of it was stored. */
+  async append(drafts: readonly StandaloneDraft[]): Promise<void> {
+    const verdicts = await appendBatch(this.#client, drafts.map(identify), options);
+    const refused = verdicts.find(({ outcome }) => outcome !== 'stored');
+    if (refused !== undefined) throw new Error(`a draft was not stored: ${refused.outcome}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end();
+  }
+}
+
+function identify({ sessionId, senderId, contentJson }: StandaloneDraft) {
+  const id = newId();
+  return {
+    id: id as MessageId,
+    sessionId: sessionId as SessionId,
+    senderId: senderId as ParticipantId,
+    kind: 'text' as const,
+    contentJson,
+    metadataJson: '{}',
+    clientId: id,
+    bypassMembership: false,
+    trace: null,
+  };
+}
