@@ -192,11 +192,12 @@ async function connect({ target }: TestDatabase): Promise<Client & AsyncDisposab
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
 }
 
-/** The append transaction that has done everything but commit. */
+/** The append transaction that has done everything but commit: its backend waits for what we write next. */
 async function findHeldAppend(client: Client): Promise<object | undefined> {
   const { rows } = await client.query(
     `select pid, xact_start::text from pg_stat_activity
-     where application_name = 'fleetlm-append' and datname = current_database() and state = 'idle in transaction'`,
+     where application_name = 'fleetlm-append' and datname = current_database() 
+       and state = 'active' and wait_event = 'ClientRead'`,
   );
   return rows[0];
 }

@@ -44,7 +44,7 @@ function asIs(text: string): string {
 }
 
 /** `2026-01-02 03:04:05.6+00`, which Postgres writes, as `2026-01-02T03:04:05.600Z`. */
-function toIsoTime(text: string): string {
+export function toIsoTime(text: string): string {
   const withoutZone = text.slice(0, text.lastIndexOf('+'));
   const [seconds = '', fraction = ''] = withoutZone.split('.');
   return `${seconds.replace(' ', 'T')}.${fraction.padEnd(3, '0')}Z`;

@@ -1,12 +1,9 @@
-import type { MessageId } from '@fleetlm/protocol';
 import { waitUntil } from '@fleetlm/testkit';
-import { Client, type QueryArrayResult, type QueryConfig } from 'pg';
+import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { noAppendHook } from '../../src/conversation/append/append-hook.ts';
-import { appendBatch } from '../../src/conversation/append/append-transaction.ts';
 import type { Outcome } from '../../src/conversation/append/draft.ts';
-import { classifyFailure } from '../../src/conversation/append/failure.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
+import { textArray } from '../../src/storage/binary-array.ts';
 import { createAppender, createFixture, draft, type Fixture, type FixtureOptions } from './fixtures.ts';
 
 let fixture: Fixture;
@@ -117,32 +114,28 @@ describe('when it cannot be known whether an append committed', () => {
     for (const log of logs) expect(log.map(([seq]) => seq)).toEqual(log.map((_, index) => index + 1));
   });
 
-  test('a transaction that did not begin stores nothing, and is no definite failure', async () => {
-    await open();
+  test('when a statement fails, none behind it runs alone', async () => {
+    let fails = true;
+    await open({
+      hook: {
+        beforeAppend: () => (fails ? { text: 'select 1/0' } : null),
+        afterAppend: () => null,
+      },
+    });
     const session = await fixture.session();
-    const client = new Client({ ...fixture.database.target, pipeline: true });
-    await client.connect();
-    const query = client.query.bind(client) as (config: QueryConfig) => Promise<QueryArrayResult>;
-    const withoutBegin = {
-      query: (config: QueryConfig) =>
-        query(config.text.startsWith('begin') ? { text: 'select 1/0' } : config),
-    };
-    const drafts = [{ ...draft(session, 'x'), id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' as MessageId }];
-    const options = { hook: noAppendHook, failpoints: new Failpoints(), resubmitted: false };
-    const error = await appendBatch(withoutBegin as unknown as Client, drafts, options).catch(
-      (reason) => reason,
-    );
-    expect(classifyFailure(error)).toBe('unknown');
-    await client.end();
+    expect((await fixture.append(draft(session, 'x'))).kind).toBe('invalid');
     expect(await fixture.log(session)).toEqual([]);
+    fails = false;
+    expect(await fixture.append(draft(session, 'y'))).toMatchObject({ kind: 'stored', message: { seq: 1 } });
   });
 
   test('past its deadline the sender is told "unknown", and a retry with the client_id settles it', async () => {
+    // It is told after 1,050 ms at the latest, and the connection would be cut after 1,290.
     await open({
-      failpoints: new Failpoints('before_commit=sleep(2000)'),
+      failpoints: new Failpoints('before_commit=sleep(1150)'),
       env: {
         FLEETLM_APPEND_DEADLINE_MS: '300',
-        FLEETLM_APPEND_STATEMENT_TIMEOUT_MS: '200',
+        FLEETLM_APPEND_STATEMENT_TIMEOUT_MS: '290',
         FLEETLM_APPEND_LOCK_TIMEOUT_MS: '100',
       },
     });
@@ -198,7 +191,7 @@ describe('the hook for turns', () => {
         beforeAppend: () => ({ text: 'insert into hook_log values ($1)', values: ['before'] }),
         afterAppend: (drafts) => ({
           text: `insert into hook_log select 'stored' from chat_messages where id = any($1) and (${mark}) = 1`,
-          values: [drafts.map((one) => one.id)],
+          values: [textArray(drafts.map((one) => one.id))],
         }),
       },
     });

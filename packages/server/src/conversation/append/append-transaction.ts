@@ -1,21 +1,20 @@
 import type { MessageId, SessionId } from '@fleetlm/protocol';
-import type { Client, QueryArrayResult, QueryConfig } from 'pg';
+import type { Client } from 'pg';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import { loadSql } from '../../lib/load-sql.ts';
+import { booleanArray, smallintArray, textArray } from '../../storage/binary-array.ts';
+import { toIsoTime } from '../../storage/connection.ts';
+import { type Parameter, runTransaction, type Statement, type TextRow } from '../../storage/transaction.ts';
 import { shardKeyOf } from '../shard-key.ts';
 import type { AppendHook } from './append-hook.ts';
 import type { IdentifiedDraft } from './draft.ts';
 
-const lockSessionsSql = loadSql(new URL('./sql/lock-sessions.sql', import.meta.url));
-const lockFreeSessionsSql = loadSql(new URL('./sql/lock-free-sessions.sql', import.meta.url));
-const appendMessagesSql = loadSql(new URL('./sql/append-messages.sql', import.meta.url));
+/** The statements of an append, by the names under which `prepareAppend` prepares them. */
+const statements = ['lock-sessions', 'lock-free-sessions', 'append-messages'] as const;
 
-/**
- * The isolation is said, not assumed: under a stricter default the append would not see what its locks waited for.
- * The mark tells the append that it runs in this transaction. The statements are written without waiting for
- * `begin`; if that fails (it can be cancelled, like any other), they run alone, and the append must not store.
- */
-const begin = "begin isolation level read committed; set local fleetlm.append = 'begun'";
+const prepareSql = statements
+  .map((name) => `prepare "${name}" as ${loadSql(new URL(`./sql/${name}.sql`, import.meta.url))}`)
+  .join(';\n');
 
 /** What the append statement says of one draft; `id`, `seq` and `insertedAt` are those of the stored message. */
 export interface Verdict {
@@ -34,15 +33,6 @@ export interface Verdict {
   readonly lastSeq: number;
 }
 
-type VerdictRow = [
-  ord: number,
-  Verdict['outcome'],
-  id: MessageId,
-  seq: number,
-  insertedAt: string,
-  lastSeq: number,
-];
-
 export interface AppendOptions {
   readonly hook: AppendHook;
   readonly failpoints: Failpoints;
@@ -50,20 +40,28 @@ export interface AppendOptions {
   readonly resubmitted: boolean;
 }
 
+/** Makes a new connection ready for appends. */
+export async function prepareAppend(client: Client): Promise<void> {
+  await client.query(prepareSql);
+}
+
 /**
- * Appends a batch in one transaction and one round trip: begin, lock, append, commit are written at once. The
- * lock is a statement of its own because the append must see what was committed while it waited; a statement's
- * snapshot is older than its lock waits. Returns the verdicts in the drafts' order; throws what Postgres says
- * when it did not commit. Source of the rules: docs/decisions/0002-append.md.
+ * Appends a batch in one transaction and one round trip: lock, append, commit are written at once. The lock is a
+ * statement of its own because the append must see what was committed while it waited; a statement's snapshot is
+ * older than its lock waits. Returns the verdicts in the drafts' order; throws what Postgres says when it did not
+ * commit. Source of the rules: docs/decisions/0002-append.md.
  */
 export async function appendBatch(
   client: Client,
   drafts: readonly IdentifiedDraft[],
   options: AppendOptions,
 ): Promise<Verdict[]> {
-  const transaction = new PipelinedTransaction(client);
-  transaction.add({ name: 'lock-sessions', text: lockSessionsSql, values: [sessionsOf(drafts)] });
-  return appendUnderLocks(transaction, drafts, options);
+  const statements: Statement[] = [
+    { name: 'lock-sessions', values: [textArray(sessionsOf(drafts))] },
+    ...appendStatements(drafts, options),
+  ];
+  const results = await runTransaction(client, statements, holdBeforeCommit(options.failpoints));
+  return toVerdicts(resultOfAppend(statements, results), drafts.length);
 }
 
 /** What `appendFreeSessions` appended, and the sessions that it left out. */
@@ -82,83 +80,50 @@ export async function appendFreeSessions<D extends IdentifiedDraft>(
   drafts: readonly D[],
   options: AppendOptions,
 ): Promise<PartialAppend<D>> {
-  const transaction = new PipelinedTransaction(client);
-  const locking = transaction.add<[SessionId]>({
+  const lock: Statement = {
     name: 'lock-free-sessions',
-    text: lockFreeSessionsSql,
-    values: [drafts.map((draft) => draft.sessionId), drafts.map((draft) => draft.senderId)],
+    values: [
+      textArray(drafts.map((draft) => draft.sessionId)),
+      textArray(drafts.map((draft) => draft.senderId)),
+    ],
+  };
+  let busySessions: ReadonlySet<SessionId> = new Set();
+  let appended: readonly D[] = [];
+  let append: readonly Statement[] = [];
+  const results = await runTransaction(client, [lock], async ([busy = []]) => {
+    await holdBeforeCommit(options.failpoints)?.();
+    busySessions = new Set(busy.map(([sessionId]) => sessionId as SessionId));
+    appended = drafts.filter((draft) => !busySessions.has(draft.sessionId));
+    append = appendStatements(appended, options);
+    return append;
   });
-  try {
-    const busySessions = new Set((await locking).rows.map(([sessionId]) => sessionId));
-    const appended = drafts.filter((draft) => !busySessions.has(draft.sessionId));
-    const verdicts = await appendUnderLocks(transaction, appended, options);
-    return { appended, verdicts, busySessions };
-  } catch (error) {
-    transaction.rollback();
-    throw error;
-  }
+  const verdicts = toVerdicts(resultOfAppend([lock, ...append], results), appended.length);
+  return { appended, verdicts, busySessions };
 }
 
-async function appendUnderLocks(
-  transaction: PipelinedTransaction,
-  drafts: readonly IdentifiedDraft[],
-  { hook, failpoints, resubmitted }: AppendOptions,
-): Promise<Verdict[]> {
-  transaction.addIfAny(hook.beforeAppend(drafts));
-  const append = transaction.add<VerdictRow>({
-    name: 'append-messages',
-    text: appendMessagesSql,
-    values: toColumns(drafts, resubmitted),
-  });
-  transaction.addIfAny(hook.afterAppend(drafts));
-  if (failpoints.isSet('before_commit')) {
-    await append;
+/** What waits for a test between the last statement and the commit; null as a rule. */
+function holdBeforeCommit(failpoints: Failpoints): (() => Promise<Statement[]>) | null {
+  if (!failpoints.isSet('before_commit')) return null;
+  return async () => {
     await failpoints.reach('before_commit');
-  }
-  await transaction.commit();
-  return toVerdicts((await append).rows, drafts.length);
+    return [];
+  };
 }
 
-/** A transaction whose statements are written behind each other without waiting for answers. */
-class PipelinedTransaction {
-  readonly #client: Client;
-  readonly #results: Promise<QueryArrayResult>[] = [];
+/** The append and what belongs to it, without the locks. */
+function appendStatements(
+  drafts: readonly IdentifiedDraft[],
+  { hook, resubmitted }: AppendOptions,
+): Statement[] {
+  const append: Statement = { name: 'append-messages', values: toColumns(drafts, resubmitted) };
+  const statements = [hook.beforeAppend(drafts), append, hook.afterAppend(drafts)];
+  return statements.filter((statement) => statement !== null);
+}
 
-  constructor(client: Client) {
-    this.#client = client;
-    this.add({ text: begin });
-  }
-
-  add<Row extends unknown[] = unknown[]>(query: QueryConfig): Promise<QueryArrayResult<Row>> {
-    const result = this.#client.query<Row>({ ...query, rowMode: 'array' });
-    // `commit` reports a failure; until then it must not count as unhandled.
-    result.catch(() => {});
-    this.#results.push(result);
-    return result;
-  }
-
-  addIfAny(query: QueryConfig | null): void {
-    if (query !== null) this.add(query);
-  }
-
-  /**
-   * Resolves once committed; throws the first error of any statement, in which case nothing is stored. If `begin`
-   * itself failed, the others ran without a transaction: what that did is not known.
-   */
-  async commit(): Promise<void> {
-    const commit = this.add({ text: 'commit' });
-    await this.#results[0]!.catch((error: unknown) => {
-      throw new Error('the transaction did not begin', { cause: error });
-    });
-    for (const result of this.#results) await result;
-    const { command } = await commit;
-    if (command !== 'COMMIT') throw new Error(`the transaction ended with ${command} instead of COMMIT`);
-  }
-
-  /** Leaves the connection without an open transaction; a connection that is gone has none. */
-  rollback(): void {
-    this.add({ text: 'rollback' });
-  }
+function resultOfAppend(statements: readonly Statement[], results: readonly TextRow[][]): readonly TextRow[] {
+  return results[
+    statements.findIndex((statement) => 'name' in statement && statement.name === 'append-messages')
+  ]!;
 }
 
 function sessionsOf(drafts: readonly IdentifiedDraft[]): SessionId[] {
@@ -166,26 +131,40 @@ function sessionsOf(drafts: readonly IdentifiedDraft[]): SessionId[] {
 }
 
 /** The drafts as the parameters of append-messages.sql. */
-function toColumns(drafts: readonly IdentifiedDraft[], resubmitted: boolean): unknown[] {
+function toColumns(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Parameter[] {
   return [
-    drafts.map((draft) => draft.id),
-    drafts.map((draft) => draft.sessionId),
-    drafts.map((draft) => draft.senderId),
-    drafts.map((draft) => draft.kind),
-    drafts.map((draft) => draft.contentJson),
-    drafts.map((draft) => draft.metadataJson),
-    drafts.map((draft) => draft.clientId),
-    drafts.map((draft) => shardKeyOf(draft.sessionId)),
-    drafts.map((draft) => draft.bypassMembership),
-    resubmitted,
+    textArray(drafts.map((draft) => draft.id)),
+    textArray(drafts.map((draft) => draft.sessionId)),
+    textArray(drafts.map((draft) => draft.senderId)),
+    textArray(drafts.map((draft) => draft.kind)),
+    textArray(drafts.map((draft) => draft.contentJson)),
+    textArray(drafts.map((draft) => draft.metadataJson)),
+    textArray(drafts.map((draft) => draft.clientId)),
+    smallintArray(drafts.map((draft) => shardKeyOf(draft.sessionId))),
+    booleanArray(drafts.map((draft) => draft.bypassMembership)),
+    resubmitted ? 't' : 'f',
   ];
 }
 
-function toVerdicts(rows: readonly VerdictRow[], count: number): Verdict[] {
+/** Rows of append-messages.sql: ord, outcome, id, seq, inserted_at, last_seq. */
+function toVerdicts(rows: readonly TextRow[], count: number): Verdict[] {
   if (rows.length !== count) throw new Error(`the append judged ${rows.length} of ${count} drafts`);
   const verdicts = new Array<Verdict>(count);
-  for (const [ord, outcome, id, seq, insertedAt, lastSeq] of rows) {
-    verdicts[ord - 1] = { outcome, id, seq, insertedAt, lastSeq };
+  // Most messages of a batch have the same time.
+  let time: string | null = null;
+  let insertedAt = '';
+  for (const row of rows) {
+    if (row[4] !== time) {
+      time = row[4]!;
+      insertedAt = time === null ? '' : toIsoTime(time);
+    }
+    verdicts[Number(row[0]) - 1] = {
+      outcome: row[1] as Verdict['outcome'],
+      id: row[2] as MessageId,
+      seq: Number(row[3]),
+      insertedAt,
+      lastSeq: Number(row[5]),
+    };
   }
   return verdicts;
 }

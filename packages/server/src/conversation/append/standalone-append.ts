@@ -4,7 +4,7 @@ import { monotonicFactory } from 'ulid';
 import { Failpoints } from '../../lib/failpoints.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
 import { noAppendHook } from './append-hook.ts';
-import { appendBatch } from './append-transaction.ts';
+import { appendBatch, prepareAppend } from './append-transaction.ts';
 import { writerSettings } from './writer-settings.ts';
 
 /** A message as the bench makes it. */
@@ -27,9 +27,10 @@ export class StandaloneAppend {
   readonly #client: Client;
 
   static async connect(target: ConnectionTarget): Promise<StandaloneAppend> {
-    const client = new Client({ ...toClientConfig(target, 'fleetlm-bench'), pipeline: true });
+    const client = new Client(toClientConfig(target, 'fleetlm-bench'));
     await client.connect();
     await client.query(writerSettings(settings));
+    await prepareAppend(client);
     return new StandaloneAppend(client);
   }
 

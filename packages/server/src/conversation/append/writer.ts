@@ -5,7 +5,13 @@ import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
 import type { AppendHook } from './append-hook.ts';
-import { appendBatch, appendFreeSessions, type PartialAppend, type Verdict } from './append-transaction.ts';
+import {
+  appendBatch,
+  appendFreeSessions,
+  type PartialAppend,
+  prepareAppend,
+  type Verdict,
+} from './append-transaction.ts';
 import type { IdentifiedDraft } from './draft.ts';
 import { type WriterSettings, writerSettings } from './writer-settings.ts';
 
@@ -80,7 +86,9 @@ export class Writer {
   /** Appends all drafts, waiting for locks as long as the lock timeout allows. */
   async append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
     const startedMs = performance.now();
-    const verdicts = await appendBatch(this.#connected, drafts, { ...this.#options, resubmitted });
+    const client = this.#connected;
+    const options = { ...this.#options, resubmitted };
+    const verdicts = await this.#answered(client, appendBatch(client, drafts, options));
     this.#options.metrics.batchCommitted(verdicts.length, performance.now() - startedMs);
     return verdicts;
   }
@@ -91,7 +99,9 @@ export class Writer {
     resubmitted: boolean,
   ): Promise<PartialAppend<D>> {
     const startedMs = performance.now();
-    const partial = await appendFreeSessions(this.#connected, drafts, { ...this.#options, resubmitted });
+    const client = this.#connected;
+    const options = { ...this.#options, resubmitted };
+    const partial = await this.#answered(client, appendFreeSessions(client, drafts, options));
     const rows = partial.verdicts.length;
     if (rows > 0) this.#options.metrics.batchCommitted(rows, performance.now() - startedMs);
     return partial;
@@ -107,25 +117,38 @@ export class Writer {
   }
 
   async #connect(): Promise<void> {
-    const { target, settings } = this.#options;
-    const client = new Client({
-      ...toClientConfig(target, 'fleetlm-append'),
-      pipeline: true,
-      // In pipeline mode this cuts the connection: TCP tells for minutes nothing of a peer that is gone.
-      query_timeout: settings.statementTimeoutMs + answerGraceMs,
-    });
+    const client = new Client(toClientConfig(this.#options.target, 'fleetlm-append'));
     // Without a listener the loss of an idle connection would end the process.
     client.on('error', (error) => this.#onLost(client, error));
     try {
       await client.connect();
-      await client.query(writerSettings(settings));
-      if (this.#backend) await terminate(client, this.#backend, this.#abort.signal);
-      this.#backend = await readBackend(client);
+      await this.#answered(client, this.#prepare(client));
     } catch (error) {
       destroyClient(client);
       throw error;
     }
     this.#client = client;
+  }
+
+  async #prepare(client: Client): Promise<void> {
+    await client.query(writerSettings(this.#options.settings));
+    await prepareAppend(client);
+    if (this.#backend) await terminate(client, this.#backend, this.#abort.signal);
+    this.#backend = await readBackend(client);
+  }
+
+  /** Cuts a connection that says nothing: TCP tells for minutes nothing of a peer that is gone. */
+  async #answered<T>(client: Client, work: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => destroyClient(client), this.#answerTimeoutMs);
+    try {
+      return await work;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get #answerTimeoutMs(): number {
+    return this.#options.settings.statementTimeoutMs + answerGraceMs;
   }
 
   /** An idle lane has nobody else to connect it again, and the node would not be ready until its next append. */

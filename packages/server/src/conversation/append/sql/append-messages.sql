@@ -11,8 +11,6 @@ with draft as materialized (
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
               $8::smallint[], $9::boolean[])
     with ordinality as d (id, session_id, sender_id, kind, content, metadata, client_id, shard_key, bypass, ord)
-  -- Outside of its transaction it holds no lock: then it judges nothing, which the caller notices.
-  where current_setting('fleetlm.append', true) = 'begun'
 ),
 judged as materialized (
   select
