@@ -40,7 +40,8 @@ judged as materialized (
     select s.id, s.status, s.last_seq, s.last_message_at from chat_sessions s where s.id = draft.session_id
   ) session on true
   left join lateral (
-    select m.id, m.seq, m.inserted_at from chat_messages m where m.id = draft.id and $10::boolean
+    -- As a condition of its own, $10 would be looked at after the row was looked for.
+    select m.id, m.seq, m.inserted_at from chat_messages m where m.id = case when $10::boolean then draft.id end
   ) earlier on true
   left join lateral (
     select m.id, m.seq, m.inserted_at, m.kind, m.content, m.metadata
