@@ -1,7 +1,11 @@
+/** Many times what anybody waits: something is lost. */
+const timeoutMs = 60_000;
+
 /** What a reader has missed, and whether it is shown just that: each message once, in order. */
 export class MissedMessages {
   readonly #ids: readonly string[];
   readonly #complete = Promise.withResolvers<void>();
+  readonly #timer: NodeJS.Timeout;
   #received = 0;
   #problem: Error | null = null;
 
@@ -10,10 +14,11 @@ export class MissedMessages {
     this.#ids = ids;
     // Who waits comes later, perhaps.
     this.#complete.promise.catch(() => {});
-    if (ids.length === 0) this.#complete.resolve();
+    this.#timer = setTimeout(() => this.giveUp('no more came'), timeoutMs);
+    if (ids.length === 0) this.#end();
   }
 
-  /** Resolves when all have come; rejects when another one came than the next. */
+  /** Resolves when all have come; rejects when another one came than the next, or none for too long. */
   get complete(): Promise<void> {
     return this.#complete.promise;
   }
@@ -34,17 +39,23 @@ export class MissedMessages {
       return;
     }
     this.#received += 1;
-    if (this.isComplete) this.#complete.resolve();
+    if (this.isComplete) this.#end();
   }
 
   /** No more can come, or be believed. */
   giveUp(why: string): void {
     this.#problem ??= new Error(`${why}; ${this.#received} of ${this.#ids.length} messages had come`);
+    clearTimeout(this.#timer);
     this.#complete.reject(this.#problem);
   }
 
-  /** Throws when more came than was missed. */
+  /** Throws when another message came than the next, or one too many; or when it was given up. */
   check(): void {
     if (this.#problem !== null) throw this.#problem;
+  }
+
+  #end(): void {
+    clearTimeout(this.#timer);
+    this.#complete.resolve();
   }
 }

@@ -111,6 +111,7 @@ class Member {
 
   async #connect(): Promise<void> {
     for (let tries = 0; ; tries += 1) {
+      this.#missed.check();
       try {
         this.#closed = Promise.withResolvers();
         const { resolve } = this.#closed;
@@ -134,6 +135,7 @@ class Member {
     for (let tries = 0; this.#socket!.isOpen; tries += 1) {
       const { status, response } = await joinAfter(this.#socket!, { topic, lastSeq }, this.#missed);
       if (status === 'ok') return;
+      this.#missed.check();
       this.#count(`join ${response?.reason ?? status}`);
       await sleep(rejoinAfterMs[tries] ?? rejoinAfterMs.at(-1));
     }
