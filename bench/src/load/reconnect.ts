@@ -137,6 +137,7 @@ class Member {
       if (status === 'ok') return;
       this.#missed.check();
       this.#count(`join ${response?.reason ?? status}`);
+      if (status === 'closed') return;
       await sleep(rejoinAfterMs[tries] ?? rejoinAfterMs.at(-1));
     }
   }
