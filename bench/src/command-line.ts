@@ -79,7 +79,7 @@ export function readCommandLine(
       secret,
       hasParticipants: values['participants-exist'],
       rounds: readCount('rounds', values.rounds),
-      seconds: readCount('seconds', values.seconds),
+      seconds: readSeconds(values.seconds),
       jsonPath: values.json ?? null,
     };
   } catch (error) {
@@ -104,6 +104,12 @@ function readCount(name: string, text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) throw new Error(`--${name} must be 1 or more, not "${text}"`);
   return count;
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds < Infinity)) throw new Error(`--seconds must be more than 0, not "${text}"`);
+  return seconds;
 }
 
 function isPortable({ runRemote }: Scenario): boolean {

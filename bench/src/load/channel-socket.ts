@@ -23,7 +23,9 @@ export interface ChannelSocketOptions {
 type OnReply = (reply: Reply) => void;
 
 /** A server owes an answer within 8 s; a machine that is full may take longer to read it. */
-const joinTimeoutMs = 30_000;
+const answerTimeoutMs = 30_000;
+/** As official clients do: a server closes a socket that says nothing for a minute. */
+const heartbeatMs = 30_000;
 
 /** A client of the Phoenix Channels protocol, V2, that makes no promise for each message. */
 export class ChannelSocket {
@@ -31,6 +33,8 @@ export class ChannelSocket {
   readonly #waiting = new Map<string, OnReply>();
   readonly #joinRefs = new Map<string, string>();
   readonly #onPush: (push: Push) => void;
+  readonly #onClosed: () => void;
+  readonly #heart: NodeJS.Timeout;
   #lastRef = 0;
 
   /** Connects to the address of a socket, with its parameters but `vsn`. */
@@ -46,7 +50,10 @@ export class ChannelSocket {
   private constructor(wire: WireSocket, { onPush, onClosed }: Required<ChannelSocketOptions>) {
     this.#wire = wire;
     this.#onPush = onPush;
-    wire.listen({ onText: (bytes) => this.#receive(bytes), onClosed });
+    this.#onClosed = onClosed;
+    this.#heart = setInterval(() => this.push('phoenix', 'heartbeat', '{}'), heartbeatMs);
+    this.#heart.unref();
+    wire.listen({ onText: (bytes) => this.#receive(bytes), onClosed: () => this.#end() });
   }
 
   get isOpen(): boolean {
@@ -55,21 +62,30 @@ export class ChannelSocket {
 
   /** Joins a topic. Returns the response; throws when it is refused or not answered. */
   async join(topic: string, params: object = {}): Promise<Reply['response']> {
-    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-    const timer = setTimeout(() => reject(new Error(`no answer to the join of ${topic}`)), joinTimeoutMs);
-    this.push(topic, 'phx_join', JSON.stringify(params), resolve);
-    const { status, response } = await promise.finally(() => clearTimeout(timer));
+    const { status, response } = await this.ask(topic, 'phx_join', params);
     if (status === 'ok') return response;
     throw new Error(`the join of ${topic} was refused: ${JSON.stringify(response)}`);
   }
 
-  /** Pushes a payload that is JSON text already; `onReply` is called once there is an answer, if ever. */
+  /** Pushes, and waits for the answer. Throws when there is none. */
+  async ask(topic: string, event: string, payload: object = {}): Promise<Reply> {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    const timer = setTimeout(() => reject(new Error(`no answer to ${event} of ${topic}`)), answerTimeoutMs);
+    this.push(topic, event, JSON.stringify(payload), resolve);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  /**
+   * Pushes a payload that is JSON text already; `onReply` is called once there is an answer, if ever, and before
+   * anything behind that is looked at. The end of the connection is an answer, too: `closed`.
+   */
   push(topic: string, event: string, payloadJson: string, onReply?: OnReply): void {
     this.#lastRef += 1;
     const ref = String(this.#lastRef);
     if (onReply !== undefined) this.#waiting.set(ref, onReply);
     if (event === 'phx_join') this.#joinRefs.set(topic, ref);
-    this.#wire.send(`["${this.#joinRefs.get(topic)}","${ref}","${topic}","${event}",${payloadJson}]`);
+    const joinRef = this.#joinRefs.get(topic);
+    this.#wire.send(`[${joinRef ? `"${joinRef}"` : null},"${ref}","${topic}","${event}",${payloadJson}]`);
   }
 
   close(): void {
@@ -85,5 +101,12 @@ export class ChannelSocket {
     const onReply = this.#waiting.get(ref);
     this.#waiting.delete(ref);
     onReply?.(payload);
+  }
+
+  #end(): void {
+    clearInterval(this.#heart);
+    for (const onReply of this.#waiting.values()) onReply({ status: 'closed', response: null });
+    this.#waiting.clear();
+    this.#onClosed();
   }
 }

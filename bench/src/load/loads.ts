@@ -1,15 +1,25 @@
 import { openAppend } from './append.ts';
 import { openAppendStatement } from './append-statement.ts';
+import { openCatchUp } from './catch-up.ts';
+import { openInboxPages } from './inbox-pages.ts';
+import { openInboxUpdates } from './inbox-updates.ts';
+import { openJoin } from './join.ts';
 import { openOneRowCommit } from './one-row-commit.ts';
 import { openPaced } from './paced.ts';
+import { openReconnect } from './reconnect.ts';
 import { openSocketIoAppend } from './socket-io-append.ts';
 
 /** What a load process can do, by name. */
 export const loads = {
   append: openAppend,
   'append statement': openAppendStatement,
+  'catch up': openCatchUp,
+  'inbox pages': openInboxPages,
+  'inbox updates': openInboxUpdates,
+  join: openJoin,
   'one-row commit': openOneRowCommit,
   paced: openPaced,
+  reconnect: openReconnect,
   'socket.io append': openSocketIoAppend,
 };
 

@@ -56,10 +56,11 @@ async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[
     return { ...result, cpu, batchRows: (after.rows - before.rows) / (after.count - before.count) };
   };
   progress('append: warming up');
-  await load.run({ seconds: warmUpSeconds });
-  await peerLoad.run({ seconds: warmUpSeconds });
+  const warmUp = { seconds: Math.min(seconds, warmUpSeconds) };
+  await load.run(warmUp);
+  await peerLoad.run(warmUp);
   let { batchRows } = await measure();
-  await statement.run({ seconds: warmUpSeconds, batchRows: Math.round(batchRows) });
+  await statement.run({ ...warmUp, batchRows: Math.round(batchRows) });
   const results = await alternate(rounds, {
     own: async (round) => {
       progress(`append: round ${round + 1} of ${rounds}`);
@@ -110,7 +111,7 @@ async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[
 
 async function runRemote({ rounds, seconds, server, progress }: RemoteStage): Promise<Row[]> {
   await using load = await openLoad(server);
-  await load.run({ seconds: warmUpSeconds });
+  await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
   const { own } = await alternate(rounds, {
     own: (round) => {
       progress(`append: round ${round + 1} of ${rounds}`);

@@ -29,7 +29,7 @@ async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[
     target: (await postgres.createDatabase('bench_one_row')).target,
     connections: 1,
   });
-  for (const load of [alone, paced, commit]) await load.run({ seconds: warmUpSeconds });
+  for (const load of [alone, paced, commit]) await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
   const results = await alternate(rounds, {
     alone: (round) => {
       progress(`latency: round ${round + 1} of ${rounds}`);
@@ -59,7 +59,7 @@ async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[
 async function runRemote({ rounds, seconds, server, progress }: RemoteStage): Promise<Row[]> {
   await using alone = await openAlone(server);
   await using paced = await openPaced(server);
-  for (const load of [alone, paced]) await load.run({ seconds: warmUpSeconds });
+  for (const load of [alone, paced]) await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
   const results = await alternate(rounds, {
     alone: (round) => {
       progress(`latency: round ${round + 1} of ${rounds}`);
