@@ -26,6 +26,12 @@ const lowMarkBytes = 64 << 10;
  */
 const chunkBytes = 64 << 10;
 
+/**
+ * Up to here frames are copied behind each other: that is cheaper than to hand them over one by one. Beyond, sockets
+ * whose readers are slow would hold much memory of their own instead of the broadcasts that they share.
+ */
+const joinedBytes = 16 << 10;
+
 /** What a reader that waits for room is told when the socket closes. */
 export class SocketClosedError extends Error {
   constructor() {
@@ -183,8 +189,15 @@ export class SendQueue {
 
   #write(frames: readonly Buffer[]): void {
     const { socket } = this.#options;
-    const last = frames.length - 1;
     this.#writesUnderWay += 1;
+    if (frames.length === 1) socket.write(frames[0], this.#written);
+    else if (bytesOf(frames) <= joinedBytes) socket.write(Buffer.concat(frames), this.#written);
+    else this.#writeTogether(frames);
+  }
+
+  #writeTogether(frames: readonly Buffer[]): void {
+    const { socket } = this.#options;
+    const last = frames.length - 1;
     socket.cork();
     for (let index = 0; index < last; index += 1) socket.write(frames[index]);
     socket.write(frames[last], this.#written);
@@ -202,4 +215,10 @@ export class SendQueue {
       for (const waiter of this.#waiters.splice(0)) waiter.resolve();
     }
   };
+}
+
+function bytesOf(frames: readonly Buffer[]): number {
+  let bytes = 0;
+  for (const frame of frames) bytes += frame.length;
+  return bytes;
 }
