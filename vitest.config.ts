@@ -7,7 +7,12 @@ export default defineConfig({
   resolve: { conditions },
   environments: { ssr: { resolve: { conditions } }, __vitest__: { resolve: { conditions } } },
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'conformance/test/**/*.test.ts', 'bench/test/**/*.test.ts', 'tests/**/*.test.ts'],
+    include: [
+      'packages/*/test/**/*.test.ts',
+      'conformance/test/**/*.test.ts',
+      'bench/test/**/*.test.ts',
+      'tests/**/*.test.ts',
+    ],
     globalSetup: ['@fleetlm/testkit/global-setup'],
     pool: 'forks',
     // One more than CI has cores: a test waits for sockets and Postgres more than it computes.

@@ -1,6 +1,8 @@
 import type { Scenario } from '../scenario.ts';
 import { append } from './append.ts';
+import { growth } from './growth.ts';
 import { latency } from './latency.ts';
+import { rest } from './rest.ts';
 
 /** In the order in which they run, and stand in the table. */
-export const allScenarios: readonly Scenario[] = [append, latency];
+export const allScenarios: readonly Scenario[] = [append, latency, growth, rest];
