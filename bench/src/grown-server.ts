@@ -103,8 +103,8 @@ export class GrownServer implements AsyncDisposable {
 
   async #openReads(paths: readonly string[]): Promise<GrownLoad> {
     const requests = paths.map((path) => ({ method: 'GET' as const, path }));
-    const load = await LoadProcess.open('requests', { url: this.#server.url, requests });
-    return toGrownLoad(load, (seconds) => load.run({ seconds, inFlight: 1 }));
+    const load = await LoadProcess.open('requests', { url: this.#server.url });
+    return toGrownLoad(load, (seconds) => load.run({ seconds, inFlight: 1, requests }));
   }
 
   /** How often the messages of a session were read before somebody could join it. */

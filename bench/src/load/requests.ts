@@ -5,6 +5,11 @@ import type { Load } from './load.ts';
 
 export interface RequestsOrder {
   readonly url: string;
+}
+
+export interface RequestsRun {
+  readonly seconds: number;
+  readonly inFlight: number;
   /** Sent in turn, as often as there is time. */
   readonly requests: readonly RequestOrder[];
 }
@@ -16,28 +21,22 @@ export interface RequestOrder {
   readonly body?: object;
 }
 
-export interface RequestsRun {
-  readonly seconds: number;
-  readonly inFlight: number;
-}
-
 /** Callers of a REST interface over connections that stay open. Answers are read to their end, and thrown away. */
-export async function openRequests({
-  url,
-  requests,
-}: RequestsOrder): Promise<Load<RequestsRun, ClosedLoopResult>> {
+export async function openRequests({ url }: RequestsOrder): Promise<Load<RequestsRun, ClosedLoopResult>> {
   const pool = new Pool(url);
-  const ready = requests.map(prepare);
   const prefix = randomBytes(6).toString('hex');
   let sent = 0;
   return {
-    run: ({ seconds, inFlight }) =>
-      new ClosedLoop((_slot, onEnd) => {
+    run({ seconds, inFlight, requests }) {
+      const ready = requests.map(prepare);
+      const loop = new ClosedLoop((_slot, onEnd) => {
         const { options, bodyStart } = ready[sent % ready.length]!;
         sent += 1;
         const body = bodyStart === null ? null : `${bodyStart}"client_id":"${prefix}-${sent}"}`;
         pool.dispatch({ ...options, body }, new Answer(onEnd));
-      }).run({ slots: 1, inFlight, seconds }),
+      });
+      return loop.run({ slots: 1, inFlight, seconds });
+    },
   };
 }
 

@@ -82,7 +82,7 @@ async function measure(
   const subjects: Record<string, (round: number) => Promise<ClosedLoopResult>> = {};
   for (const server of servers) {
     const load = resources.use(await open(server));
-    await load.run(warmUpSeconds);
+    await load.run(Math.min(warmUpSeconds, seconds));
     subjects[server.messages] = (round) => {
       progress(`growth: ${what} at ${formatCount(server.messages)}, round ${round + 1} of ${rounds}`);
       return load.run(seconds);

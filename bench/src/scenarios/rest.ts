@@ -12,8 +12,9 @@ import type { Scenario, Stage } from '../scenario.ts';
 import type { Percentiles } from '../statistics.ts';
 
 const inFlight = 20;
-/** As many that are written to, and as many that are read: pages stay as long as they are. */
-const sessionCount = 20;
+/** Sessions that are read get no messages meanwhile: their pages stay as long as they are. */
+const writtenCount = 20;
+const readCount = 5;
 const pageLimit = 50;
 const warmUpSeconds = 1;
 
@@ -26,50 +27,50 @@ export const rest: Scenario = {
 
 async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[]> {
   await using server = await startOwnServer(await postgres.createDatabase('bench_rest'));
-  const sessions = await server.sessions(2 * sessionCount);
-  const written = sessions.slice(sessionCount).map(toAppend);
-  const read = sessions.slice(0, sessionCount).map(toHistory);
-  await fillPages(server, sessions.slice(0, sessionCount));
+  const sessions = await server.sessions(writtenCount + readCount);
+  const written = sessions.slice(0, writtenCount).map(toAppend);
+  const read = sessions.slice(writtenCount).map(toHistory);
+  await fillPages(server, sessions.slice(writtenCount));
   await using peer = await startPeer('bare-fastify-server', {
     DATABASE_URL: (await postgres.createDatabase('bench_fastify')).url,
     PAGE_BYTES: String(await countPageBytes(server, read[0]!)),
   });
-  await using append = await LoadProcess.open('requests', { url: server.url, requests: written });
-  await using history = await LoadProcess.open('requests', { url: server.url, requests: read });
-  await using peerAppend = await LoadProcess.open('requests', { url: peer.url, requests: written });
-  await using peerHistory = await LoadProcess.open('requests', { url: peer.url, requests: read });
+  await using own = await LoadProcess.open('requests', { url: server.url });
+  await using bare = await LoadProcess.open('requests', { url: peer.url });
   await using commit = await LoadProcess.open('one-row commit', {
     target: (await postgres.createDatabase('bench_rest_one_row')).target,
     connections: 1,
   });
-  const loads = [append, history, peerAppend, peerHistory];
-  for (const load of loads) await load.run({ seconds: warmUpSeconds, inFlight });
-  await commit.run({ seconds: warmUpSeconds });
-  const measure = (load: LoadProcess<'requests'>, pid: number) =>
+  const warmUp = Math.min(warmUpSeconds, seconds);
+  for (const load of [own, bare]) {
+    for (const requests of [written, read]) await load.run({ seconds: warmUp, inFlight, requests });
+  }
+  await commit.run({ seconds: warmUp });
+  const measure = (load: typeof own, pid: number, requests: readonly RequestOrder[]) =>
     measureCpu({ server: pid, postgres: postgres.pid, generator: load.pid }, () =>
-      load.run({ seconds, inFlight }),
+      load.run({ seconds, inFlight, requests }),
     );
   const results = await alternate(rounds, {
     append: (round) => {
       progress(`rest: round ${round + 1} of ${rounds}`);
-      return measure(append, server.pid);
+      return measure(own, server.pid, written);
     },
-    peerAppend: () => measure(peerAppend, peer.pid),
-    appendAlone: () => append.run({ seconds, inFlight: 1 }),
-    peerAppendAlone: () => peerAppend.run({ seconds, inFlight: 1 }),
+    bareAppend: () => measure(bare, peer.pid, written),
+    appendAlone: () => own.run({ seconds, inFlight: 1, requests: written }),
+    bareAppendAlone: () => bare.run({ seconds, inFlight: 1, requests: written }),
     commit: () => commit.run({ seconds }),
-    history: () => measure(history, server.pid),
-    peerHistory: () => measure(peerHistory, peer.pid),
+    history: () => measure(own, server.pid, read),
+    bareHistory: () => measure(bare, peer.pid, read),
   });
   return [
-    ...busyRows('append', results.append, { name: 'bare Fastify + INSERT', measured: results.peerAppend }),
+    ...busyRows('append', results.append, { name: 'bare Fastify + INSERT', measured: results.bareAppend }),
     timeRow('append, 1 in flight', 'p50', results.appendAlone, ['one-row commit', results.commit]),
-    timeRow('the same', 'p50', results.appendAlone, ['bare Fastify + INSERT', results.peerAppendAlone]),
-    timeRow('the same', 'p99', results.appendAlone, ['bare Fastify + INSERT', results.peerAppendAlone]),
-    ...failureRow([...results.appendAlone, ...results.peerAppendAlone]),
+    timeRow('the same', 'p50', results.appendAlone, ['bare Fastify + INSERT', results.bareAppendAlone]),
+    timeRow('the same', 'p99', results.appendAlone, ['bare Fastify + INSERT', results.bareAppendAlone]),
+    ...failureRow([...results.appendAlone, ...results.bareAppendAlone]),
     ...busyRows(`history of ${pageLimit}`, results.history, {
       name: 'bare Fastify, as many bytes',
-      measured: results.peerHistory,
+      measured: results.bareHistory,
     }),
   ];
 }
