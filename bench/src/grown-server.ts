@@ -28,37 +28,50 @@ export interface GrownOrder {
   readonly messagesEach: number;
 }
 
+interface GrownParts {
+  readonly database: BenchDatabase;
+  readonly sample: FilledSample;
+  readonly server: OwnServer;
+  readonly reads: LoadProcess<'requests'>;
+}
+
 /** A server on a database that was filled before, and what can be asked of it. */
 export class GrownServer implements AsyncDisposable {
   readonly messages: number;
-  readonly #server: OwnServer;
   readonly #database: BenchDatabase;
   readonly #sample: FilledSample;
+  readonly #server: OwnServer;
+  readonly #reads: LoadProcess<'requests'>;
 
   static async start(postgres: BenchPostgres, { messages, messagesEach }: GrownOrder): Promise<GrownServer> {
     const order = { sessions: messages / messagesEach, messagesEach };
     const database = await postgres.createDatabase(`bench_growth_${messages}`);
     await fillConversations(database.target, order);
     const sample = await sampleConversations(database.target, order, maxPeople);
-    return new GrownServer(messages, await startOwnServer(database, forgetful), database, sample);
+    await using resources = new AsyncDisposableStack();
+    const server = resources.use(await startOwnServer(database, forgetful));
+    const reads = await LoadProcess.open('requests', { url: server.url });
+    resources.move();
+    return new GrownServer(messages, { database, sample, server, reads });
   }
 
-  private constructor(messages: number, server: OwnServer, database: BenchDatabase, sample: FilledSample) {
+  private constructor(messages: number, { database, sample, server, reads }: GrownParts) {
     this.messages = messages;
-    this.#server = server;
     this.#database = database;
     this.#sample = sample;
+    this.#server = server;
+    this.#reads = reads;
   }
 
   /** First pages of inboxes, one at a time. */
-  openInbox(): Promise<GrownLoad> {
+  openInbox(): GrownLoad {
     return this.#openReads(
       this.#sample.people.map((id) => `/api/participants/${id}/inbox?limit=${pageLimit}`),
     );
   }
 
   /** Pages of sessions after `afterSeq`, one at a time. */
-  openHistory(afterSeq: number): Promise<GrownLoad> {
+  openHistory(afterSeq: number): GrownLoad {
     const query = `after_seq=${afterSeq}&limit=${pageLimit}`;
     return this.#openReads(this.#sample.sessions.map(({ id }) => `/api/sessions/${id}/messages?${query}`));
   }
@@ -98,13 +111,17 @@ export class GrownServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reads[Symbol.asyncDispose]();
     await this.#server[Symbol.asyncDispose]();
   }
 
-  async #openReads(paths: readonly string[]): Promise<GrownLoad> {
+  /** All reads are one process's, which ends with the server. */
+  #openReads(paths: readonly string[]): GrownLoad {
     const requests = paths.map((path) => ({ method: 'GET' as const, path }));
-    const load = await LoadProcess.open('requests', { url: this.#server.url });
-    return toGrownLoad(load, (seconds) => load.run({ seconds, inFlight: 1, requests }));
+    return {
+      run: (seconds) => this.#reads.run({ seconds, inFlight: 1, requests }),
+      async [Symbol.asyncDispose]() {},
+    };
   }
 
   /** How often the messages of a session were read before somebody could join it. */

@@ -26,7 +26,7 @@ export interface GrowthOrder {
 /** What is asked of each server; reads come first, since they would find what is appended. */
 interface Subject {
   readonly what: string;
-  readonly open: (server: GrownServer) => Promise<GrownLoad>;
+  readonly open: (server: GrownServer) => GrownLoad | Promise<GrownLoad>;
   readonly figures: readonly Figure[];
 }
 

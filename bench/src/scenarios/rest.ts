@@ -31,10 +31,13 @@ async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[
   const written = sessions.slice(0, writtenCount).map(toAppend);
   const read = sessions.slice(writtenCount).map(toHistory);
   await fillPages(server, sessions.slice(writtenCount));
+  const pageBytes = await countPageBytes(server.url, read[0]!);
   await using peer = await startPeer('bare-fastify-server', {
     DATABASE_URL: (await postgres.createDatabase('bench_fastify')).url,
-    PAGE_BYTES: String(await countPageBytes(server, read[0]!)),
+    PAGE_BYTES: String(pageBytes),
   });
+  const peerBytes = await countPageBytes(peer.url, read[0]!);
+  if (peerBytes !== pageBytes) throw new Error(`a page of ${peerBytes} bytes, and not of ${pageBytes}`);
   await using own = await LoadProcess.open('requests', { url: server.url });
   await using bare = await LoadProcess.open('requests', { url: peer.url });
   await using commit = await LoadProcess.open('one-row commit', {
@@ -92,8 +95,8 @@ async function fillPages(server: OwnServer, sessions: readonly DirectSession[]):
   });
 }
 
-async function countPageBytes(server: OwnServer, { path }: RequestOrder): Promise<number> {
-  const response = await fetch(new URL(path, server.url));
+async function countPageBytes(url: string, { path }: RequestOrder): Promise<number> {
+  const response = await fetch(new URL(path, url));
   return (await response.arrayBuffer()).byteLength;
 }
 
