@@ -1,12 +1,14 @@
 import { openAppend } from './append.ts';
 import { openAppendStatement } from './append-statement.ts';
 import { openCatchUp } from './catch-up.ts';
+import { openColdJoin } from './cold-join.ts';
 import { openInboxPages } from './inbox-pages.ts';
 import { openInboxUpdates } from './inbox-updates.ts';
 import { openJoin } from './join.ts';
 import { openOneRowCommit } from './one-row-commit.ts';
 import { openPaced } from './paced.ts';
 import { openReconnect } from './reconnect.ts';
+import { openRequests } from './requests.ts';
 import { openSocketIoAppend } from './socket-io-append.ts';
 
 /** What a load process can do, by name. */
@@ -17,9 +19,11 @@ export const loads = {
   'inbox pages': openInboxPages,
   'inbox updates': openInboxUpdates,
   join: openJoin,
+  'cold join': openColdJoin,
   'one-row commit': openOneRowCommit,
   paced: openPaced,
   reconnect: openReconnect,
+  requests: openRequests,
   'socket.io append': openSocketIoAppend,
 };
 
