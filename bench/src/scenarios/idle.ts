@@ -53,7 +53,7 @@ async function run({ rounds, postgres, progress }: Stage): Promise<Row[]> {
 
 async function makeSessions(database: BenchDatabase): Promise<readonly DirectSession[]> {
   await using server = await startOwnServer(database);
-  return server.sessions(many / 2);
+  return await server.sessions(many / 2);
 }
 
 async function measureOwn(
@@ -72,7 +72,7 @@ async function measureOwn(
 async function measureBare(): Promise<Memory> {
   await using server = await startPeer('bare-ws-server');
   await using load = await LoadProcess.open('bare idle', { url: server.url });
-  return measureMemory(server.pid, (sockets) => load.run({ sockets }));
+  return await measureMemory(server.pid, (sockets) => load.run({ sockets }));
 }
 
 /** `open` sees to it that so many sockets are there. The server is a fresh one. */
