@@ -1,14 +1,23 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { Audience } from '../src/load/audience.ts';
 
 /** A server in a few lines: what was written to it, and what it has to deliver. */
 function audienceOf(size: number) {
   const audience = new Audience(size);
+  let isOver = false;
   const bursts: (readonly string[])[] = [];
   const frameOf = (id: string) => Buffer.from(`[null,"message",{"n":"${id}"}]`);
   const deliver = (subscriber: number, id: string) => audience.receive(subscriber, frameOf(id));
-  const run = (messages: number) => audience.run({ seconds: 0, messages }, (ids) => bursts.push(ids));
-  return { audience, bursts, deliver, run };
+  const run = (messages: number) => {
+    isOver = false;
+    return audience
+      .run({ seconds: 0, messages }, (ids) => bursts.push(ids))
+      .finally(() => {
+        isOver = true;
+      });
+  };
+  return { audience, bursts, deliver, run, isOver: () => isOver };
 }
 
 test('a burst is over when every subscriber has every message, in whatever order', async () => {
@@ -22,28 +31,26 @@ test('a burst is over when every subscriber has every message, in whatever order
 });
 
 test('a message that comes to a subscriber again counts once', async () => {
-  const { bursts, deliver, run } = audienceOf(2);
-  let isOver = false;
-  const result = run(2).then(({ count }) => {
-    isOver = true;
-    return count;
-  });
+  const { bursts, deliver, run, isOver } = audienceOf(2);
+  const result = run(2);
   const [one, other] = bursts[0]!;
   for (const id of [one, one, other, other, one]) expect(deliver(0, id!)).toBe(true);
-  await Promise.resolve();
-  expect(isOver).toBe(false);
+  await nextTurn();
+  expect(isOver()).toBe(false);
   for (const id of [one, other]) deliver(1, id!);
-  expect(await result).toBe(4);
+  expect((await result).count).toBe(4);
 });
 
 test('a copy that comes in a later burst is not taken for one of it', async () => {
-  const { bursts, deliver, run } = audienceOf(2);
+  const { bursts, deliver, run, isOver } = audienceOf(2);
   const first = run(1);
   for (const subscriber of [0, 1]) deliver(subscriber, bursts[0]![0]!);
   await first;
   const second = run(1);
   deliver(0, bursts[0]![0]!);
   deliver(1, bursts[0]![0]!);
+  await nextTurn();
+  expect(isOver()).toBe(false);
   for (const subscriber of [0, 1]) deliver(subscriber, bursts[1]![0]!);
   expect((await second).count).toBe(2);
   expect(bursts).toHaveLength(2);
