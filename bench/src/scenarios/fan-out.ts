@@ -160,18 +160,18 @@ function rateRows(what: string, { timesBareLoop }: Shape, { own, bare, socketIo 
   ];
 }
 
-/** Ours has the commit in it: what the server does for it, and Postgres. */
+/** Ours has its share of the commit in it: what the server does for it, and what Postgres does. */
 function cpuRowsOf(what: string, { own, bare }: Results): Row[] {
   const rowsOf = (measured: readonly Measured[]) =>
     cpuRows(
-      `delivery, ${what}`,
+      `delivery, commit included, ${what}`,
       measured.map(({ cpu }) => cpu),
       measured.map(({ result }) => result.count),
     );
   const [server, ...rest] = rowsOf(own);
   const [bareServer] = rowsOf(bare);
   if (server === undefined || bareServer === undefined) return [];
-  return [{ ...server, against: { name: 'bare ws loop', values: bareServer.values } }, ...rest];
+  return [{ ...server, against: { name: 'bare ws loop, no commit', values: bareServer.values } }, ...rest];
 }
 
 function describe(subscribers: number, { name }: Shape): string {
