@@ -15,6 +15,8 @@ export interface Reply {
 }
 
 export interface ChannelSocketOptions {
+  /** Sees each frame first, as bytes that are valid during the call only. True: it need not be parsed. */
+  readonly onFrame?: (bytes: Buffer) => boolean;
   /** Hears of what is no reply. */
   readonly onPush?: (push: Push) => void;
   readonly onClosed?: () => void;
@@ -32,6 +34,7 @@ export class ChannelSocket {
   readonly #wire: WireSocket;
   readonly #waiting = new Map<string, OnReply>();
   readonly #joinRefs = new Map<string, string>();
+  readonly #onFrame: (bytes: Buffer) => boolean;
   readonly #onPush: (push: Push) => void;
   readonly #onClosed: () => void;
   readonly #heart: NodeJS.Timeout;
@@ -40,15 +43,16 @@ export class ChannelSocket {
   /** Connects to the address of a socket, with its parameters but `vsn`. */
   static async open(
     url: string,
-    { onPush = () => {}, onClosed = () => {} }: ChannelSocketOptions = {},
+    { onFrame = () => false, onPush = () => {}, onClosed = () => {} }: ChannelSocketOptions = {},
   ): Promise<ChannelSocket> {
     const address = new URL(url);
     address.searchParams.set('vsn', '2.0.0');
-    return new ChannelSocket(await WireSocket.open(address.href), { onPush, onClosed });
+    return new ChannelSocket(await WireSocket.open(address.href), { onFrame, onPush, onClosed });
   }
 
-  private constructor(wire: WireSocket, { onPush, onClosed }: Required<ChannelSocketOptions>) {
+  private constructor(wire: WireSocket, { onFrame, onPush, onClosed }: Required<ChannelSocketOptions>) {
     this.#wire = wire;
+    this.#onFrame = onFrame;
     this.#onPush = onPush;
     this.#onClosed = onClosed;
     this.#heart = setInterval(() => this.push('phoenix', 'heartbeat', '{}'), heartbeatMs);
@@ -88,11 +92,19 @@ export class ChannelSocket {
     this.#wire.send(`[${joinRef ? `"${joinRef}"` : null},"${ref}","${topic}","${event}",${payloadJson}]`);
   }
 
+  /** Shows the server that somebody is there. */
+  heartbeat(onReply: OnReply): void {
+    this.#lastRef += 1;
+    this.#waiting.set(String(this.#lastRef), onReply);
+    this.#wire.send(`[null,"${this.#lastRef}","phoenix","heartbeat",{}]`);
+  }
+
   close(): void {
     this.#wire.close();
   }
 
   #receive(bytes: Buffer): void {
+    if (this.#onFrame(bytes)) return;
     const [, ref, topic, event, payload] = JSON.parse(bytes.toString());
     if (event !== 'phx_reply') {
       this.#onPush({ topic, event, payload });

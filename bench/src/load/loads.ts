@@ -2,11 +2,14 @@ import { openAppend } from './append.ts';
 import { openAppendStatement } from './append-statement.ts';
 import { openCatchUp } from './catch-up.ts';
 import { openColdJoin } from './cold-join.ts';
+import { openFanOut } from './fan-out.ts';
+import { openBareIdle, openIdle } from './idle.ts';
 import { openInboxPages } from './inbox-pages.ts';
 import { openInboxUpdates } from './inbox-updates.ts';
 import { openJoin } from './join.ts';
 import { openOneRowCommit } from './one-row-commit.ts';
 import { openPaced } from './paced.ts';
+import { openBareFanOut, openSocketIoFanOut } from './peer-fan-out.ts';
 import { openReconnect } from './reconnect.ts';
 import { openRequests } from './requests.ts';
 import { openSocketIoAppend } from './socket-io-append.ts';
@@ -25,6 +28,11 @@ export const loads = {
   reconnect: openReconnect,
   requests: openRequests,
   'socket.io append': openSocketIoAppend,
+  'fan-out': openFanOut,
+  'bare fan-out': openBareFanOut,
+  'socket.io fan-out': openSocketIoFanOut,
+  idle: openIdle,
+  'bare idle': openBareIdle,
 };
 
 export type Loads = typeof loads;

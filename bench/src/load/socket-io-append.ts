@@ -18,7 +18,7 @@ export async function openSocketIoAppend(
   let received = 0;
   const sockets = await Promise.all(
     order.rooms.map(async (room) => {
-      const socket = await SocketIoSocket.open(order.url, () => (received += 1));
+      const socket = await SocketIoSocket.open(order.url, { onEvent: () => (received += 1) });
       await new Promise<void>((resolve) => socket.emit('join', JSON.stringify(room), () => resolve()));
       return socket;
     }),

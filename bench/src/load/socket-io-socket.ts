@@ -2,6 +2,12 @@ import { WireSocket } from './wire-socket.ts';
 
 type OnAcknowledged = () => void;
 
+export interface SocketIoListener {
+  /** Hears of each event, as its whole packet: bytes that are valid during the call only. */
+  readonly onEvent: (bytes: Buffer) => void;
+  readonly onClosed?: () => void;
+}
+
 /**
  * A client of Socket.IO's protocol (Engine.IO 4 over WebSocket only), on the same cheap socket as ours: a peer is
  * compared server to server.
@@ -13,21 +19,25 @@ export class SocketIoSocket {
   readonly #onEvent: (bytes: Buffer) => void;
   #lastId = 0;
 
-  /** `onEvent` hears of each event, as its whole packet. */
-  static async open(url: string, onEvent: (bytes: Buffer) => void): Promise<SocketIoSocket> {
+  static async open(url: string, listener: SocketIoListener): Promise<SocketIoSocket> {
     const address = new URL('/socket.io/?EIO=4&transport=websocket', url.replace('http', 'ws'));
-    const client = new SocketIoSocket(await WireSocket.open(address.href), onEvent);
+    const client = new SocketIoSocket(await WireSocket.open(address.href), listener);
     await client.#opened.promise;
     return client;
   }
 
-  private constructor(wire: WireSocket, onEvent: (bytes: Buffer) => void) {
+  private constructor(wire: WireSocket, { onEvent, onClosed }: SocketIoListener) {
     this.#wire = wire;
     this.#onEvent = onEvent;
-    wire.listen({ onText: (bytes) => this.#receive(bytes) });
+    wire.listen({ onText: (bytes) => this.#receive(bytes), ...(onClosed && { onClosed }) });
   }
 
-  emit(event: string, argumentJson: string, onAcknowledged: OnAcknowledged): void {
+  /** An event with one argument; without `onAcknowledged` no acknowledgement is asked for. */
+  emit(event: string, argumentJson: string, onAcknowledged?: OnAcknowledged): void {
+    if (onAcknowledged === undefined) {
+      this.#wire.send(`42["${event}",${argumentJson}]`);
+      return;
+    }
     this.#lastId += 1;
     this.#waiting.set(this.#lastId, onAcknowledged);
     this.#wire.send(`42${this.#lastId}["${event}",${argumentJson}]`);
@@ -35,9 +45,12 @@ export class SocketIoSocket {
 
   /** Packets begin with Engine.IO's type, then Socket.IO's. */
   #receive(bytes: Buffer): void {
+    if (bytes[0] === engineMessage && bytes[1] === ioEvent) {
+      this.#onEvent(bytes);
+      return;
+    }
     const type = bytes.toString('latin1', 0, 2);
-    if (type === '42') this.#onEvent(bytes);
-    else if (type === '43') this.#acknowledge(Number.parseInt(bytes.toString('latin1', 2, 12), 10));
+    if (type === '43') this.#acknowledge(Number.parseInt(bytes.toString('latin1', 2, 12), 10));
     else if (type === '40') this.#opened.resolve();
     else if (type === '2') this.#wire.send('3');
     else if (bytes[0] === engineOpen) this.#wire.send('40');
@@ -50,5 +63,6 @@ export class SocketIoSocket {
   }
 }
 
-/** "0" */
-const engineOpen = 0x30;
+const engineOpen = '0'.charCodeAt(0);
+const engineMessage = '4'.charCodeAt(0);
+const ioEvent = '2'.charCodeAt(0);

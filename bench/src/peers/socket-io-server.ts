@@ -37,10 +37,9 @@ io.on('connection', (socket) => {
     done({ id: stored.id, inserted_at: stored.inserted_at });
     io.to(message.session_id).emit('message', stored);
   });
-  // Without Postgres, as a bare peer of fan-out.
-  socket.on('announce', (messages: readonly object[], done: () => void) => {
-    for (const message of messages) io.to('everybody').emit('message', message);
-    done();
+  // Stores nothing: the peer of fan-out.
+  socket.on('announce', (message: object) => {
+    io.to('everybody').emit('message', message);
   });
 });
 
