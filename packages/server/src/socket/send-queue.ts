@@ -163,10 +163,7 @@ export class SendQueue {
     this.#bytes = 0;
   }
 
-  /**
-   * One write of ours at a time, so that each completed one is progress that `sweep` can see. What the kernel
-   * took at once needs no waiting, although its callback comes a tick later.
-   */
+  /** One write of ours at a time, so that each completed one is progress that `sweep` can see. */
   #mayWrite(): boolean {
     return this.#writesUnderWay === 0 || this.#options.socket.writableLength === 0;
   }
@@ -189,32 +186,42 @@ export class SendQueue {
 
   #write(frames: readonly Buffer[]): void {
     const { socket } = this.#options;
-    this.#writesUnderWay += 1;
-    if (frames.length === 1) socket.write(frames[0], this.#written);
-    else if (bytesOf(frames) <= joinedBytes) socket.write(Buffer.concat(frames), this.#written);
-    else this.#writeTogether(frames);
+    if (frames.length === 1) socket.write(frames[0]);
+    else if (bytesOf(frames) <= joinedBytes) socket.write(Buffer.concat(frames));
+    else writeTogether(socket, frames);
+    // The usual case. A callback would come a tick later, for every socket, to say what is known already.
+    if (socket.writableLength === 0) this.#progressed();
+    else {
+      this.#writesUnderWay += 1;
+      socket.write(nothing, this.#written);
+    }
   }
 
-  #writeTogether(frames: readonly Buffer[]): void {
-    const { socket } = this.#options;
-    const last = frames.length - 1;
-    socket.cork();
-    for (let index = 0; index < last; index += 1) socket.write(frames[index]);
-    socket.write(frames[last], this.#written);
-    socket.uncork();
-  }
-
+  /** All that was written before is with the kernel. */
   readonly #written = (error?: Error | null): void => {
     this.#writesUnderWay -= 1;
     // A broken socket takes nothing: its bytes are gone, but not drained. Its `close` event comes next.
     if (error || this.#state !== 'open') return;
-    this.#writesDone += 1;
+    this.#progressed();
     if (this.#frames.length > 0 && !this.#isMarked) this.flush();
+  };
+
+  #progressed(): void {
+    this.#writesDone += 1;
     if (this.waitingBytes === 0) this.#exemptBytes = 0;
     if (this.#waiters.length > 0 && this.waitingBytes <= lowMarkBytes) {
       for (const waiter of this.#waiters.splice(0)) waiter.resolve();
     }
-  };
+  }
+}
+
+/** Written behind what the kernel has not taken, to learn when it has. */
+const nothing = Buffer.alloc(0);
+
+function writeTogether(socket: Writable, frames: readonly Buffer[]): void {
+  socket.cork();
+  for (const frame of frames) socket.write(frame);
+  socket.uncork();
 }
 
 function bytesOf(frames: readonly Buffer[]): number {
