@@ -10,7 +10,11 @@ export type ConnectionTarget = Pick<
 const connectTimeoutMs = 5_000;
 
 /** `pg`'s settings for a connection of ours. */
-export function toClientConfig(target: ConnectionTarget, applicationName: string): ClientConfig {
+export function toClientConfig(
+  target: ConnectionTarget,
+  applicationName: string,
+  settings: Readonly<Record<string, string>> = {},
+): ClientConfig {
   return {
     ...target,
     application_name: applicationName,
@@ -19,8 +23,14 @@ export function toClientConfig(target: ConnectionTarget, applicationName: string
     keepAlive: true,
     types: columnTypes,
     // What `toIsoTime` reads, whatever the database's defaults are.
-    options: '-c timezone=UTC -c datestyle=ISO',
+    options: toOptions({ timezone: 'UTC', datestyle: 'ISO', ...settings }),
   };
+}
+
+function toOptions(settings: Readonly<Record<string, string>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
 }
 
 /** Seqs and counts stay far below 2^53; times go to the wire as texts, so a `Date` would only cost. */
