@@ -30,7 +30,7 @@ export interface Db {
 }
 
 /** Pages are read in the order of an index, up to their limit: a bitmap would be of all, and to be sorted. */
-export const readPlans = { ...lookupPlans, enable_bitmapscan: 'off' };
+const readPlans = { ...lookupPlans, enable_bitmapscan: 'off' };
 /** No query of a request takes this long unless something is stuck; then its caller should hear of it. */
 const statementTimeoutMs = 5_000;
 /** Postgres answers within its own time-out, or the connection to it is lost, which TCP does not tell for minutes. */
