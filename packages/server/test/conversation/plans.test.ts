@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type TestDatabase, testDatabase } from '@fleetlm/testkit';
+import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writerSettings } from '../../src/conversation/append/writer-settings.ts';
@@ -18,7 +18,6 @@ type Case = [name: string, types: readonly string[], values: readonly unknown[]]
 const grownRows = 50_000;
 /** Few, not analysed, and the plan made now is kept while they grow. */
 const newRows = 300;
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 const appends: Case[] = [
   ['append/sql/lock-sessions', ['text[]'], [['s1', 's2']]],
@@ -76,7 +75,7 @@ describe.each([
       writerSettings({ statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false }),
     );
     // One connection: what is prepared is there for the query after.
-    pool = openDatabase(database.target, 1, quiet);
+    pool = openDatabase(database.target, 1, quietLog);
   });
 
   afterAll(async () => {
