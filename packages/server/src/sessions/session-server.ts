@@ -1,4 +1,5 @@
 import {
+  defaultPageSize,
   maxPageSize,
   type ParticipantId,
   type Session,
@@ -14,7 +15,7 @@ import type { Actor } from '../runtime/actor.ts';
 import type { Cache } from '../runtime/cache.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
-import { HotTail, maxTailMessages } from './hot-tail.ts';
+import { HotTail } from './hot-tail.ts';
 import { encodeReceipt, type Receipt, Receipts } from './receipts.ts';
 import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
 
@@ -186,8 +187,9 @@ export class SessionServer implements Actor, FeedSource {
     return page;
   }
 
+  /** What a join shows; each message more is another page of the table. It grows as messages come. */
   async #loadTail(): Promise<HotTail> {
-    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: defaultPageSize }));
   }
 
   #feedsOf(participantId: ParticipantId): SessionFeed[] {

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely';
 import { Pool, type PoolClient, type QueryResult } from 'pg';
 import type { Log } from '../lib/log.ts';
 import { type ConnectionTarget, rawJsonTypes, toClientConfig } from './connection.ts';
+import { lookupPlans } from './lookup-plans.ts';
 import type { Database } from './schema.ts';
 
 /** A hand-written statement: prepared once per connection under its name. */
@@ -28,6 +29,8 @@ export interface Db {
   close(): Promise<void>;
 }
 
+/** Pages are read in the order of an index, up to their limit: a bitmap would be of all, and to be sorted. */
+const readPlans = { ...lookupPlans, enable_bitmapscan: 'off' };
 /** No query of a request takes this long unless something is stuck; then its caller should hear of it. */
 const statementTimeoutMs = 5_000;
 /** Postgres answers within its own time-out, or the connection to it is lost, which TCP does not tell for minutes. */
@@ -38,7 +41,7 @@ const goodbyeMs = 1_000;
 /** Opens the pool for everything but appends. Connections are made when they are needed. */
 export function openDatabase(target: ConnectionTarget, poolSize: number, log: Log): Db {
   const pool = new Pool({
-    ...toClientConfig(target, 'fleetlm'),
+    ...toClientConfig(target, 'fleetlm', readPlans),
     max: poolSize,
     statement_timeout: statementTimeoutMs,
     query_timeout: queryTimeoutMs,
