@@ -29,6 +29,12 @@ export interface SessionServerOptions {
   readonly crash: (error: unknown) => void;
 }
 
+/** Who follows which session, as columns: the pairs are the elements at the same index. */
+export interface Followings {
+  readonly sessionIds: SessionId[];
+  readonly participantIds: ParticipantId[];
+}
+
 /** Batches that wait while the tail is loaded or repaired; what does not fit is read from the log instead. */
 const mailboxCapacity = 1_000;
 
@@ -43,7 +49,8 @@ export class SessionServer implements Actor, FeedSource {
   readonly #options: SessionServerOptions;
   readonly #feeds = new Set<SessionFeed>();
   readonly #mailbox: Mailbox<readonly StoredMessage[]>;
-  readonly #receipts = new Receipts();
+  /** Null: no reader has read on. */
+  #receipts: Receipts | null = null;
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
@@ -125,11 +132,14 @@ export class SessionServer implements Actor, FeedSource {
 
   /** A reader has read on; told at the next `flushReceipts`. */
   receipt(receipt: Receipt): void {
+    this.#receipts ??= new Receipts();
     this.#receipts.add(receipt);
   }
 
   flushReceipts(): void {
-    for (const receipt of this.#receipts.take()) {
+    const receipts = this.#receipts?.take() ?? [];
+    this.#receipts = null;
+    for (const receipt of receipts) {
       const broadcast = new Broadcast(this.#topic, 'read', encodeReceipt(receipt));
       if (receipt.audience === 'everybody') this.#options.pubsub.broadcast(broadcast);
       else for (const feed of this.#feedsOf(receipt.participantId)) feed.deliver(broadcast);
@@ -144,10 +154,13 @@ export class SessionServer implements Actor, FeedSource {
     this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'session', JSON.stringify(session)));
   }
 
-  /** The participants that follow the session here. */
-  followers(): Set<ParticipantId> {
-    const ids = [...this.#feeds].map((feed) => feed.participantId);
-    return new Set(ids.filter((id) => id !== null));
+  /** Adds who follows the session here, once for each feed; the service, which may see all, is left out. */
+  addFollowings({ sessionIds, participantIds }: Followings): void {
+    for (const { participantId } of this.#feeds) {
+      if (participantId === null) continue;
+      sessionIds.push(this.#id);
+      participantIds.push(participantId);
+    }
   }
 
   /** The participant is no member any more: it sees nothing from here on. */
