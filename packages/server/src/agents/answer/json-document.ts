@@ -22,6 +22,7 @@ export function isDocument(value: unknown): boolean {
 
 /** The messages in a whole answer, each of which can be stored; or what is wrong with it. */
 export function readDocument(value: unknown): DocumentReading {
+  if (value === undefined) return { problem: 'is no JSON, or nests too deep' };
   if (!isJsonObject(value)) return { problem: 'the JSON is no object' };
   if (Array.isArray(value['messages'])) return readMessages(value['messages']);
   if (typeof value['text'] === 'string') return readMessages([{ content: { text: value['text'] } }]);

@@ -47,8 +47,10 @@ export class JsonParser implements AnswerParser {
   #readWhole(text: string): void {
     if (text.trim() === '') return;
     const value = parseJson(text);
-    // One chunk, or lines of which the first was broken.
-    if (value === undefined || (!isDocument(value) && parseChunk(value) !== null)) this.#lines.push(text);
+    // Lines of which the first was broken, or one chunk.
+    const isLines =
+      value === undefined ? text.trim().includes('\n') : !isDocument(value) && parseChunk(value) !== null;
+    if (isLines) this.#lines.push(text);
     else this.#readDocument(value);
   }
 

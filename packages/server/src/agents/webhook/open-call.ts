@@ -33,6 +33,7 @@ const maxHeaderBytes = 16 << 10;
 /** 100 and 103 are sent once or twice. Each one costs a parser's round, and they could come for ever. */
 const maxInformational = 16;
 
+const aborted = callFailure('aborted', 'the call was aborted');
 /** The reader has all, or wants no more: nobody is told. */
 const ended = callFailure('aborted', 'the answer has been read');
 
@@ -47,7 +48,7 @@ export class OpenCall {
   readonly #clock: CallClock;
   /** Aborted with a `CallFailed` by whatever cuts the call short: that is the reason, whatever the socket says. */
   readonly #cut = new AbortController();
-  readonly #onAbort = () => this.#end(callFailure('aborted', 'the call was aborted'));
+  readonly #onAbort = () => this.#end(aborted);
 
   constructor(url: URL, call: WebhookCall, options: WebhookClientOptions) {
     this.#url = url;
@@ -83,9 +84,17 @@ export class OpenCall {
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
-    request.on('response', resolve);
-    // Stays: errors after the answer (bytes behind its end) are of no interest, but would end the process.
-    request.on('error', reject);
+    let response: IncomingMessage | undefined;
+    request.on('response', (begun) => {
+      response = begun;
+      resolve(begun);
+    });
+    // The response only learns that it was cut. Bytes behind its end are an error too, which nobody need know.
+    request.on('error', (error) => {
+      if (!response?.complete) this.#end(failureOfError(error));
+    });
+    // A request whose socket is taken away, by an upgrade for one, says nothing.
+    this.#cut.signal.addEventListener('abort', () => reject(this.#cut.signal.reason));
     request.on('upgrade', () => this.#end(callFailure('invalid_http', 'answered with another protocol')));
     let informational = 0;
     request.on('information', () => {
@@ -118,7 +127,10 @@ export class OpenCall {
     // Read or not, a connection that breaks must not end the process.
     response.on('error', () => {});
     const failure = findRefusal(response, Date.now());
-    if (failure !== null) return { kind: 'failed', failure, excerpt: await this.#excerptOf(response) };
+    if (failure !== null) {
+      const excerpt = await this.#excerptOf(response);
+      return { kind: 'failed', failure: this.#call.signal.aborted ? aborted : failure, excerpt };
+    }
     this.#clock.hold();
     return {
       kind: 'answered',
@@ -142,6 +154,8 @@ export class OpenCall {
         yield bytes;
         this.#clock.restart();
       }
+      // To the parser a reset ends a body without a length as well as a close does.
+      this.#cut.signal.throwIfAborted();
     } catch (error) {
       throw new CallFailed(this.#toFailure(error));
     } finally {
