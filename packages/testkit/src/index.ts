@@ -3,6 +3,7 @@ export * from './append-oracle.ts';
 export * from './channel-client.ts';
 export * from './data-dir.ts';
 export * from './describe-schema.ts';
+export * from './dns-server.ts';
 export * from './fill-inbox.ts';
 export * from './inbox-client.ts';
 export * from './injected.ts';

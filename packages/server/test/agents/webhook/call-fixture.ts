@@ -29,7 +29,7 @@ export function localClient(
   });
 }
 
-export function resolveIn(names: Readonly<Record<string, readonly string[]>>): ResolveHost {
+function resolveIn(names: Readonly<Record<string, readonly string[]>>): ResolveHost {
   return async (host) => {
     const addresses = names[host];
     if (addresses === undefined) throw Object.assign(new Error('no such name'), { code: 'ENOTFOUND' });
