@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { testCertificate } from './test-certificate.ts';
 
 /** A request as it came. */
@@ -15,6 +15,9 @@ export interface RawHttpServerOptions {
   readonly tls?: boolean;
 }
 
+/** Node's types lack the name. */
+type NamedSocket = TLSSocket & { readonly servername: string | false };
+
 /**
  * A server that reads requests and answers with whatever bytes a test wants, on the socket itself: what no HTTP
  * server would send. Counts its open connections.
@@ -25,6 +28,8 @@ export class RawHttpServer implements AsyncDisposable {
   /** What becomes of it when a whole request has come. */
   answer: (socket: Socket, request: RawRequest) => void = (socket) => socket.destroy();
   readonly requests: RawRequest[] = [];
+  /** What each TLS client asked for (SNI); false when it named nobody. */
+  readonly serverNames: (string | false)[] = [];
   connections = 0;
   readonly #open = new Set<Socket>();
   readonly #server: Server;
@@ -43,6 +48,7 @@ export class RawHttpServer implements AsyncDisposable {
     this.#isTls = isTls;
     this.#server = isTls ? createTlsServer(testCertificate) : createTcpServer();
     this.#server.on('connection', (socket: Socket) => this.#keep(socket));
+    this.#server.on('secureConnection', (socket: NamedSocket) => this.serverNames.push(socket.servername));
     this.#server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => this.#read(socket));
     // Clients that hang up in a handshake are what is tested.
     this.#server.on('tlsClientError', () => {});

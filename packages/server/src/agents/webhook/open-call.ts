@@ -1,4 +1,4 @@
-import { type IncomingMessage, request as startRequest } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as startRequest } from 'node:http';
 import type { Socket } from 'node:net';
 import { version } from '../../lib/version.ts';
 import { CallFailed, type CallFailure, callFailure } from '../call-failure.ts';
@@ -33,6 +33,10 @@ const maxHeaderBytes = 16 << 10;
 /** 100 and 103 are sent once or twice. Each one costs a parser's round, and they could come for ever. */
 const maxInformational = 16;
 
+const tooManyInformational = callFailure(
+  'invalid_http',
+  `sent more than ${maxInformational} informational answers`,
+);
 const aborted = callFailure('aborted', 'the call was aborted');
 /** The reader has all, or wants no more: nobody is told. */
 const ended = callFailure('aborted', 'the answer has been read');
@@ -74,7 +78,6 @@ export class OpenCall {
   }
 
   #send(socket: Socket): Promise<IncomingMessage> {
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const request = startRequest({
       // With a connection of its own there is no agent, and so neither pool nor proxy.
       createConnection: () => socket,
@@ -84,6 +87,15 @@ export class OpenCall {
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
+    const response = this.#responseTo(request);
+    request.end(this.#call.body);
+    return response;
+  }
+
+  #responseTo(request: ClientRequest): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    // A request whose socket is taken away, by an upgrade for one, says nothing.
+    this.#cut.signal.addEventListener('abort', () => reject(this.#cut.signal.reason));
     let response: IncomingMessage | undefined;
     request.on('response', (begun) => {
       response = begun;
@@ -93,17 +105,12 @@ export class OpenCall {
     request.on('error', (error) => {
       if (!response?.complete) this.#end(failureOfError(error));
     });
-    // A request whose socket is taken away, by an upgrade for one, says nothing.
-    this.#cut.signal.addEventListener('abort', () => reject(this.#cut.signal.reason));
     request.on('upgrade', () => this.#end(callFailure('invalid_http', 'answered with another protocol')));
     let informational = 0;
     request.on('information', () => {
       informational += 1;
-      if (informational > maxInformational) {
-        this.#end(callFailure('invalid_http', `sent more than ${maxInformational} informational answers`));
-      }
+      if (informational > maxInformational) this.#end(tooManyInformational);
     });
-    request.end(this.#call.body);
     return promise;
   }
 
@@ -182,7 +189,8 @@ export class OpenCall {
   }
 
   #expire(wait: Wait, ms: number): void {
-    this.#end(callFailure(wait, `nothing within ${ms} ms`));
+    const what = wait === 'duration_exceeded' ? 'not complete' : 'nothing came';
+    this.#end(callFailure(wait, `${what} within ${ms} ms`));
   }
 
   /** Once: what comes first is the reason. The socket goes with it. */

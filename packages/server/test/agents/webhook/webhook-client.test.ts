@@ -261,8 +261,13 @@ describe('over TLS', () => {
     await secure[Symbol.asyncDispose]();
   });
 
-  test.each([undefined, 'agent.test'])('to %s with the right certificate', async (host) => {
+  test.each([
+    [undefined, false],
+    ['agent.test', 'agent.test'],
+    ['agent.test.', 'agent.test'],
+  ])('to %s with the right certificate, asked for as %s', async (host, serverName) => {
     expect(await textOf(await trusting.call(callOf(secure.url('/', host))))).toBe('secret');
+    expect(secure.serverNames).toEqual([serverName]);
   });
 
   test.each([
