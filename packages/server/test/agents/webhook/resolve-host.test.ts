@@ -6,7 +6,7 @@ import { AddressGuard } from '../../../src/agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from '../../../src/agents/webhook/resolve-host.ts';
 import { WebhookClient } from '../../../src/agents/webhook/webhook-client.ts';
 import { hostileAnswers } from './address-table.ts';
-import { callOf } from './call-fixture.ts';
+import { callOf, patient } from './call-fixture.ts';
 
 let dns: DnsServer;
 let resolveHost: ResolveHost;
@@ -56,7 +56,7 @@ describe('a hostile name server (S22)', () => {
     dns.names.set('good.test', ['192.0.2.1']);
     dns.names.set('silent.test', null);
     const client = new WebhookClient({ guard, resolveHost });
-    const limits = { firstChunkMs: 150, idleMs: 150, maxDurationMs: 300 };
+    const limits = { ...patient, firstChunkMs: 400 };
     const calls = Array.from({ length: 20 }, () => client.call(callOf('https://silent.test/', { limits })));
     const beganMs = performance.now();
     await Promise.all([readFile(import.meta.filename), resolveHost('good.test')]);

@@ -6,7 +6,7 @@ import { AddressGuard } from '../../../src/agents/webhook/address-guard.ts';
 import type { Answer, CallOutcome } from '../../../src/agents/webhook/open-call.ts';
 import { WebhookClient } from '../../../src/agents/webhook/webhook-client.ts';
 import { hostileAnswers } from './address-table.ts';
-import { callOf, failureOf, localClient, readToEnd, signingSecret } from './call-fixture.ts';
+import { callOf, failureOf, localClient, patient, readToEnd, signingSecret } from './call-fixture.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n';
 
@@ -101,7 +101,7 @@ describe('a call', () => {
       });
       send();
     };
-    const limits = { firstChunkMs: 5_000, idleMs: 50, maxDurationMs: 10_000 };
+    const limits = { ...patient, idleMs: 50 };
     const outcome = answered(await localClient().call(callOf(agent.url(), { limits })));
     const body = outcome.body[Symbol.asyncIterator]();
     await body.next();
@@ -161,7 +161,7 @@ describe('the connection is closed', () => {
 
   test('by its time when nobody reads the answer', async () => {
     agent.answer = (socket) => socket.write(`${ok}\r\nfirst`);
-    const limits = { firstChunkMs: 20, idleMs: 20, maxDurationMs: 100 };
+    const limits = { ...patient, maxDurationMs: 200 };
     const outcome = await localClient().call(callOf(agent.url(), { limits }));
     await waitUntil(() => agent.openConnections === 0);
     expect(await failureOf(outcome)).toMatchObject({ reason: 'duration_exceeded' });
