@@ -19,6 +19,7 @@ import {
 
 /** A message as the AI SDK's `UIMessage`. */
 export interface FoldedMessage {
+  /** What the agent calls it; empty when it says nothing. */
   readonly id: string;
   readonly role: 'assistant';
   readonly parts: readonly MessagePart[];
@@ -39,7 +40,7 @@ export interface FoldedMessage {
  * `streaming`, a tool's input `input-streaming`. What a reader should make of that says the message's termination.
  */
 export class MessageFold {
-  #id: string;
+  #id = '';
   #metadata: MutableMetadata | null = null;
   #parts: (MessagePart | ToolPart)[] = [];
   /** Where the parts of the current step begin. */
@@ -50,18 +51,14 @@ export class MessageFold {
   #tools = this.#createTools();
   #carriedBefore = 0;
 
-  constructor(messageId = '') {
-    this.#id = messageId;
-  }
-
   /** The message so far. Its parts are copies, what they hold belongs to the chunks. */
   get message(): FoldedMessage {
     return this.messageWith(null);
   }
 
-  /** The message as it would be with the metadata of a last chunk, which is not applied. */
+  /** The message as it would be after `last`, which is not applied: of the chunks that end a stream, only `finish` has something for it. */
   messageWith(last: Chunk | null): FoldedMessage {
-    const metadata = this.#metadataWith(last?.['messageMetadata']);
+    const metadata = this.#metadataWith(last?.type === 'finish' ? last['messageMetadata'] : null);
     return {
       id: this.#id,
       role: 'assistant',

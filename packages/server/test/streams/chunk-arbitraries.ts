@@ -67,8 +67,14 @@ function textBlock(kind: 'text' | 'reasoning', id: string, { version }: Vocabula
     .map(([start, deltas, end]) => [start, ...deltas, ...(end === null ? [] : [end])]);
 }
 
+interface Call {
+  readonly toolName: fc.Arbitrary<string>;
+  readonly dynamic: fc.Arbitrary<boolean>;
+  readonly text: fc.Arbitrary<string>;
+}
+
 /** Before version 7 the SDK mixes up calls with one id in one step, and reads some cut numbers and escapes as nothing. */
-function callOf(toolCallId: string, version: number) {
+function callOf(toolCallId: string, version: number): Call {
   if (version === 7) return { toolName: anyTool, dynamic: aFlag, text: jsonText };
   return {
     toolName: fc.constant(`tool-${toolCallId}`),
