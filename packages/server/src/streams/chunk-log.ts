@@ -25,6 +25,11 @@ export class ChunkLog {
     }
   }
 
+  /** Nothing that follows is put to `delta`, which was appended last. */
+  separate(delta: Chunk): void {
+    this.#endRuns(delta);
+  }
+
   /** What it holds now; the log may go on. */
   chunks(): Chunk[] {
     return this.#entries.map((entry) => (entry instanceof DeltaRun ? entry.toChunk() : entry));

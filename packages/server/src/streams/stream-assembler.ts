@@ -117,13 +117,13 @@ export class StreamAssembler {
     if (problem !== null) return this.#fail(problem, nowMs);
     const termination = terminationOf(chunk);
     if (termination !== null) return this.#endWith(termination, shownTerminal(chunk), nowMs);
+    const carriedBefore = this.#fold.carriedSize;
     if (!this.#fold.apply(chunk)) {
       this.#brokenChunks += 1;
       return none;
     }
-    const pushes = isPlainDelta(chunk) ? this.#pushDelta(chunk, nowMs) : this.#pushWhole(chunk, nowMs);
-    const isTooLarge = this.#bytes + this.#fold.carriedSize > this.#limits.maxBytes;
-    return isTooLarge ? [...pushes, ...this.#fail('stream_too_large', nowMs)] : pushes;
+    if (this.#fold.carriedSize > carriedBefore) return this.#pushCarried(chunk, nowMs);
+    return isPlainDelta(chunk) ? this.#pushDelta(chunk, nowMs) : this.#pushWhole(chunk, nowMs);
   }
 
   /** Counts something of `bytes` that came instead of a chunk. */
@@ -216,6 +216,15 @@ export class StreamAssembler {
     const sent = this.flush(nowMs);
     const push = this.#emit(chunk);
     return sent.length === 0 ? [push] : [...sent, push];
+  }
+
+  /** An input that goes on in another step: the delta makes a part there, and by the SDK the next one changes it. */
+  #pushCarried(chunk: Chunk, nowMs: number): readonly StreamPush[] {
+    const pushes = this.#pushWhole(chunk, nowMs);
+    this.#log.separate(chunk);
+    this.#unsaved.separate(chunk);
+    const isTooLarge = this.#bytes + this.#fold.carriedSize > this.#limits.maxBytes;
+    return isTooLarge ? [...pushes, ...this.#fail('stream_too_large', nowMs)] : pushes;
   }
 
   #fail(problem: StreamProblem, nowMs: number): readonly StreamPush[] {
