@@ -102,8 +102,8 @@ interface ToolCall extends ToolFacts {
   readonly title?: unknown;
 }
 
-/** A chunk's output lies two levels deeper in the message that is stored: `content.parts[…]`. */
-const maxChunkDepth = maxJsonDepth - 2;
+/** What is deepest in a chunk lies three levels deeper in the message that is stored: `content.parts[…].approval`. */
+const maxChunkDepth = maxJsonDepth - 3;
 
 /** The texts without which a chunk of a known type says nothing. */
 const requiredTexts: ReadonlyMap<string, readonly string[]> = new Map([

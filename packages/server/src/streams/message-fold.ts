@@ -173,9 +173,7 @@ export class MessageFold {
 
   #answerApproval(chunk: ApprovalResponse): boolean {
     // Seldom: a person was asked. The first that asked under this id, as in the SDK.
-    const part = this.#parts.find(
-      (each): each is ToolPart => isToolPart(each) && each.approval?.id === chunk.approvalId,
-    );
+    const part = this.#parts.find((each): each is ToolPart => isAsking(each, chunk.approvalId));
     if (part === undefined) return false;
     answerApproval(part, chunk);
     return true;
@@ -291,6 +289,11 @@ function mergeInto(target: MutableMetadata | null, source: JsonObject): MutableM
 function dataKey(chunk: MessagePart): string {
   // The length keeps the type and the id apart, whatever is in them.
   return `${chunk.type.length} ${chunk.type}${chunk['id']}`;
+}
+
+function isAsking(part: MessagePart | ToolPart, approvalId: string): boolean {
+  const { approval } = part as Partial<ToolPart>;
+  return approval !== undefined && approval.id === approvalId && isToolPart(part);
 }
 
 function isDataPart(part: MessagePart | ToolPart): part is DataPart {

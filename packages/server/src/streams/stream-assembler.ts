@@ -46,7 +46,7 @@ export interface StreamLimits {
  * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and more
  * of them would only be smaller.
  */
-export const defaultStreamLimits: StreamLimits = {
+const defaultStreamLimits: StreamLimits = {
   maxBytes: 1 << 20,
   maxChunkBytes: 64 << 10,
   maxChunks: 20_000,

@@ -277,3 +277,36 @@ export function disturbedStream(vocabulary: Vocabulary): fc.Arbitrary<Chunk[]> {
     return result;
   });
 }
+
+const fieldNames = [
+  'id',
+  'delta',
+  'toolCallId',
+  'toolName',
+  'input',
+  'output',
+  'data',
+  'messageMetadata',
+  'messageId',
+];
+const moreNames = [
+  'providerMetadata',
+  'dynamic',
+  'parts',
+  'approved',
+  'approvalId',
+  'title',
+  'transient',
+  'type',
+];
+const evil = fc.constantFrom<unknown[]>(
+  JSON.parse('{"__proto__": {"polluted": true}, "constructor": {"prototype": {"polluted": true}}}'),
+  JSON.parse('{"a": {"__proto__": {"polluted": true}}}'),
+);
+
+/** What to put where into a stream's chunks, to damage them. */
+export const anyChunkFields = fc.tuple(
+  fc.nat(),
+  fc.constantFrom(...fieldNames, ...moreNames),
+  fc.oneof(anyJson, evil, anyId, fc.constant(undefined), fc.constant(null)),
+);

@@ -4,7 +4,7 @@ import { disturbedStream, stream } from './chunk-arbitraries.ts';
 import { foldAll, readBySdk } from './sdk-messages.ts';
 
 /** More runs for the long form: FLEETLM_FOLD_RUNS=5000 npx vitest run message-fold */
-const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 150);
+const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
 
 describe('the fold equals readUIMessageStream', () => {
   test('of the SDK 7, for streams and for disturbed ones: it gives up exactly where a chunk was dropped', async () => {

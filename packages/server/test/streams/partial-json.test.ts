@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { parsePartialJson } from '../../src/streams/partial-json.ts';
 import { jsonText } from './chunk-arbitraries.ts';
 
-const runs = 10 * Number(process.env['FLEETLM_FOLD_RUNS'] ?? 150);
+const runs = 10 * Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
 
 test('any text, whole or cut anywhere, has the value that the SDK gives it', async () => {
   await fc.assert(

@@ -6,7 +6,7 @@ import type { Termination } from '../../src/streams/termination.ts';
 import { disturbedStream, stream } from './chunk-arbitraries.ts';
 import { asJson, foldAll } from './sdk-messages.ts';
 
-const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 150);
+const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
 const limits = { maxBytes: 1_000, maxChunkBytes: 100, maxChunks: 50 };
 const size = 10;
 
