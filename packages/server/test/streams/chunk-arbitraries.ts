@@ -11,7 +11,10 @@ const anyText = fc.oneof(
   fc.constantFrom('', 'Grüße 👋', '\n', '"', '\\', '\u0000'),
 );
 /** Few, so that they meet; some are names that objects inherit. */
-const anyId = fc.constantFrom('1', '2', '3', '', '__proto__', 'constructor', 'toString');
+const anyId = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('1', '2') },
+  { weight: 1, arbitrary: fc.constantFrom('3', '', '__proto__', 'constructor', 'toString') },
+);
 const anyTool = fc.constantFrom('weather', 'find-page', '', 'constructor');
 const anyJson = fc.jsonValue({ maxDepth: 3 });
 const anyKey = fc.constantFrom('a', 'b', 'c', 'constructor', 'prototype', 'toString');
@@ -212,6 +215,8 @@ function step(vocabulary: Vocabulary): fc.Arbitrary<Chunk[]> {
     anyId.chain((id) => textBlock('reasoning', id, vocabulary)),
     anyId.chain((id) => toolBlock(id, vocabulary)),
     fc.array(wholePart(vocabulary), { maxLength: 3 }),
+    // Of another stream that is merged into this one.
+    fc.constantFrom<Chunk[]>([{ type: 'start-step' }], [{ type: 'start', messageId: '2' }]),
   );
   const ended = fc.constantFrom(
     ['finish-step'],

@@ -36,3 +36,52 @@ describe('the fold equals readUIMessageStream', () => {
     );
   });
 });
+
+describe('what the SDK does otherwise', () => {
+  test('metadata that is no object is left out, and the rest of its chunk counts', () => {
+    const metadata = ['text', 7, true, ['a'], null].map((messageMetadata) => ({
+      type: 'message-metadata',
+      messageMetadata,
+    }));
+    const { message, dropped } = foldAll([
+      { type: 'start', messageId: 'm', messageMetadata: 'text' },
+      { type: 'message-metadata', messageMetadata: { a: 1 } },
+      ...metadata,
+    ]);
+    expect(dropped).toEqual([]);
+    expect(message).toEqual({ id: 'm', role: 'assistant', parts: [], metadata: { a: 1 } });
+  });
+});
+
+test('metadata grows in an object of ours: no chunk is changed', () => {
+  const chunks = [{ z: 0 }, { a: { b: { c: 1 } } }, { a: { b: { d: 2 } } }].map((messageMetadata) => ({
+    type: 'message-metadata',
+    messageMetadata,
+  }));
+  const before = structuredClone(chunks);
+  expect(foldAll(chunks).message.metadata).toEqual({ z: 0, a: { b: { c: 1, d: 2 } } });
+  expect(chunks).toEqual(before);
+});
+
+test('what was cut stays open, as the SDK leaves it', async () => {
+  const chunks = [
+    { type: 'text-start', id: '1' },
+    { type: 'text-delta', id: '1', delta: 'Hel' },
+    { type: 'tool-input-start', toolCallId: 'c', toolName: 'weather' },
+    { type: 'tool-input-delta', toolCallId: 'c', inputTextDelta: '{"city": "Ber' },
+    { type: 'abort' },
+  ];
+  const { message } = foldAll(chunks);
+  expect(message.parts).toEqual([
+    { type: 'text', text: 'Hel', state: 'streaming' },
+    {
+      type: 'tool-weather',
+      toolCallId: 'c',
+      state: 'input-streaming',
+      input: { city: 'Ber' },
+      rawInput: '{"city": "Ber',
+    },
+  ]);
+  for (const version of [5, 6, 7] as const)
+    expect((await readBySdk(chunks, version)).message).toEqual(message);
+});

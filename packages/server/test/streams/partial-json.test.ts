@@ -16,19 +16,28 @@ test('any text, whole or cut anywhere, has the value that the SDK gives it', asy
   );
 });
 
-test.each([
+const examples = [
   ['{"city": "Ber', { city: 'Ber' }],
   ['{"city": "Berlin", "da', { city: 'Berlin' }],
   ['[1, 2, {"a": tr', [1, 2, { a: true }]],
+  ['[[],]', [[]]],
+  ['[{}, {},}', [{}, {}]],
+  ['{"a": {},}', { a: {} }],
+  ['{"a": 1.5e', { a: 1.5 }],
   ['"\\u00', ''],
   ['', undefined],
   ['{"__proto__": {"a": 1', undefined],
   ['{"constructor": {"prototype": 1', undefined],
   ['{"constructor": 1', { constructor: 1 }],
-  ['['.repeat(40), undefined],
-  [`${'['.repeat(40)}${']'.repeat(40)}`, undefined],
-])('%j is %j', (text, value) => {
+] as const;
+
+test.each(examples)('%j is %j, by the SDK too', async (text, value) => {
   expect(parsePartialJson(text)).toEqual(value);
+  expect((await parseBySdk(text)).value).toEqual(value);
+});
+
+test.each(['['.repeat(40), `${'['.repeat(40)}${']'.repeat(40)}`])('%j is too deep', (text) => {
+  expect(parsePartialJson(text)).toBeUndefined();
 });
 
 test('a text of 1 MiB that was cut, of brackets or not, is read in well under a second', () => {

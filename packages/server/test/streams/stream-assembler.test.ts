@@ -353,6 +353,12 @@ describe('limits', () => {
   });
 });
 
+test('an error of the agent without a text is shown with one, as readers of the SDK need it', () => {
+  const assembler = begun();
+  assembler.push({ type: 'error', code: 7 }, size, 1);
+  expect(assembler.close()?.chunk).toEqual({ type: 'error', code: 7, errorText: expect.any(String) });
+});
+
 describe('content', () => {
   const cases: readonly (readonly [string, readonly Chunk[], boolean])[] = [
     ['nothing', [], false],
