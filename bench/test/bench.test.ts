@@ -63,7 +63,7 @@ test(
   async () => {
     const path = join(directory, 'own.json');
     const main = join(import.meta.dirname, '../src/main.ts');
-    const args = ['--conditions=source', main, 'append', 'latency', ...tiny, '--json', path];
+    const args = ['--conditions=fleetlm-source', main, 'append', 'latency', ...tiny, '--json', path];
     await using command = new SpawnedProcess(process.execPath, args);
     expect(await command.exited, command.output).toEqual({ code: 0, signal: null });
     const json = JSON.parse(await readFile(path, 'utf8'));
