@@ -315,3 +315,39 @@ export const anyChunkFields = fc.tuple(
   fc.constantFrom(...fieldNames, ...moreNames),
   fc.oneof(anyJson, evil, anyId, fc.constant(undefined), fc.constant(null)),
 );
+
+const denseId = fc.constantFrom('1', '2');
+const toolId = { toolCallId: denseId };
+
+const boundary = fc
+  .constantFrom('start-step', 'start-step', 'finish-step', 'reset-step')
+  .map((type) => ({ type }));
+
+/** Few kinds of chunks in any order: what belongs to one part comes with everything between. */
+export const denseStream: fc.Arbitrary<Chunk[]> = fc.oneof(
+  dense([
+    chunk('text-start', { id: denseId }),
+    chunk('text-delta', { id: denseId, delta: anyText }),
+    chunk('text-delta', { id: denseId, delta: anyText }, { providerMetadata: anyJson }),
+    chunk('text-end', { id: denseId }),
+    chunk('reasoning-start', { id: denseId }),
+    chunk('reasoning-delta', { id: denseId, delta: anyText }),
+    chunk('reasoning-delta', { id: denseId, delta: anyText }, { providerMetadata: anyJson }),
+    chunk('reasoning-end', { id: denseId }),
+    chunk('data-p', { id: denseId, data: leaf }, { transient: aFlag }),
+    boundary,
+  ]),
+  dense([
+    chunk('tool-input-start', { ...toolId, toolName: anyTool }, { dynamic: aFlag }),
+    ...Array.from({ length: 4 }, () => chunk('tool-input-delta', { ...toolId, inputTextDelta: anyText })),
+    chunk('tool-input-available', { ...toolId, toolName: anyTool, input: leaf }, { dynamic: aFlag }),
+    chunk('tool-output-available', { ...toolId, output: leaf }),
+    chunk('tool-approval-request', { ...toolId, approvalId: denseId }),
+    chunk('tool-approval-response', { approvalId: denseId, approved: aFlag }),
+    boundary,
+  ]),
+);
+
+function dense(kinds: readonly fc.Arbitrary<Chunk>[]): fc.Arbitrary<Chunk[]> {
+  return fc.array(fc.oneof(...kinds), { maxLength: 25 });
+}
