@@ -76,7 +76,10 @@ interface Call {
   readonly text: fc.Arbitrary<string>;
 }
 
-/** Before version 7 the SDK mixes up calls with one id in one step, and reads some cut numbers and escapes as nothing. */
+/**
+ * Before version 7 the SDK mixes up calls with one id in one step, and reads some cut numbers and escapes as
+ * nothing.
+ */
 function callOf(toolCallId: string, version: number): Call {
   if (version === 7) return { toolName: anyTool, dynamic: aFlag, text: jsonText };
   return {
@@ -251,8 +254,8 @@ function shuffle(blocks: readonly Chunk[][], choices: readonly number[]): Chunk[
 }
 
 /**
- * Streams as agents send them: a start, some steps, an end. Ids meet and parts stay open, so now and then a chunk
- * has no place.
+ * Streams as agents send them: a start, some steps, an end. Ids meet and parts stay open, so now and then a
+ * chunk has no place.
  */
 export function stream(vocabulary: Vocabulary): fc.Arbitrary<Chunk[]> {
   const start = chunk('start', {}, { messageId: anyId, messageMetadata: anyMetadata });
