@@ -2,12 +2,12 @@ import { type Chunk, isDataChunk } from './chunk.ts';
 import { DeltaRun, deltaKey, isPlainDelta, keyOfDelta } from './delta-run.ts';
 
 /**
- * The chunks of a stream, or of a stretch of one, as few as make the same message: all deltas of a part are one, of a
- * data part only the newest data is kept, and nothing that is for listeners only. It may begin in the midst of a
- * stream, as what follows other chunks.
+ * The chunks of a stream, or of a stretch of one, as few as make the same message: all deltas of a part are
+ * one, of a data part only the newest data is kept, and nothing that is for listeners only. It may begin in
+ * the midst of a stream, as what follows other chunks.
  *
- * A delta may move ahead to the others of its part as long as nothing between them concerns the part; the same
- * for data. Where that is in doubt a new entry begins.
+ * A delta may move ahead to the others of its part as long as nothing between them concerns the part; the
+ * same for data. Where that is in doubt a new entry begins.
  */
 export class ChunkLog {
   readonly #entries: (Chunk | DeltaRun)[] = [];

@@ -1,16 +1,19 @@
 import { isJsonObject, maxJsonDepth } from '@fleetlm/protocol';
 
 /**
- * One chunk of an AI SDK UI message stream (versions 5, 6 and 7), as it came. It is data from a stranger: it is
- * read field by field and never merged into an object of ours. It is shared by everything that keeps it: nobody
- * changes it.
+ * One chunk of an AI SDK UI message stream (versions 5, 6 and 7), as it came. It is data from a stranger: it
+ * is read field by field and never merged into an object of ours. It is shared by everything that keeps it:
+ * nobody changes it.
  */
 export interface Chunk {
   readonly type: string;
   readonly [field: string]: unknown;
 }
 
-/** The chunks that the fold knows, with the fields that `parseChunk` has checked; the others may hold anything. */
+/**
+ * The chunks that the fold knows, with the fields that `parseChunk` has checked; the others may hold
+ * anything.
+ */
 export type KnownChunk =
   | { readonly type: 'start'; readonly messageId?: string | null; readonly messageMetadata?: unknown }
   | { readonly type: 'finish' | 'message-metadata'; readonly messageMetadata?: unknown }
@@ -102,7 +105,10 @@ interface ToolCall extends ToolFacts {
   readonly title?: unknown;
 }
 
-/** What is deepest in a chunk lies three levels deeper in the message that is stored: `content.parts[…].approval`. */
+/**
+ * What is deepest in a chunk lies three levels deeper in the message that is stored:
+ * `content.parts[…].approval`.
+ */
 const maxChunkDepth = maxJsonDepth - 3;
 
 /** The texts without which a chunk of a known type says nothing. */
@@ -132,8 +138,8 @@ const requiredTexts: ReadonlyMap<string, readonly string[]> = new Map([
 
 /**
  * Reads parsed JSON as a chunk: the same object, or null when it is none and is to be counted as broken.
- * Unknown types and fields pass, and `finish`, `abort` and `error` whatever they hold: an end must not be lost.
- * The caller bounds the size.
+ * Unknown types and fields pass, and `finish`, `abort` and `error` whatever they hold: an end must not be
+ * lost. The caller bounds the size.
  *
  * @example parseChunk({ type: 'text-delta', id: '1', delta: 'Hi' })
  */

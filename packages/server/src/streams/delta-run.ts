@@ -12,7 +12,9 @@ const deltaFields: ReadonlyMap<string, DeltaFields> = new Map([
   ['tool-input-delta', { id: 'toolCallId', text: 'inputTextDelta' }],
 ]);
 
-/** Whether the chunk is a piece of a text and nothing else, so that it may be joined with others of its part. */
+/**
+ * Whether the chunk is a piece of a text and nothing else, so that it may be joined with others of its part.
+ */
 export function isPlainDelta(chunk: Chunk): boolean {
   if (!deltaFields.has(chunk.type)) return false;
   let fields = 0;
@@ -31,8 +33,8 @@ export function keyOfDelta(chunk: Chunk): string {
 }
 
 /**
- * Plain deltas of one part that become one chunk. The text grows as a rope: adding costs the same however long it
- * is, and no chunk is copied.
+ * Plain deltas of one part that become one chunk. The text grows as a rope: adding costs the same however
+ * long it is, and no chunk is copied.
  */
 export class DeltaRun {
   readonly key: string;

@@ -27,17 +27,19 @@ export interface FoldedMessage {
 }
 
 /**
- * Folds the chunks of a stream into its message, as `readUIMessageStream` of the AI SDK 7 does; for streams of the
- * versions 5 and 6 that is what they make of them, but for fields that they do not keep. A plain data structure.
+ * Folds the chunks of a stream into its message, as `readUIMessageStream` of the AI SDK 7 does. Streams of
+ * the versions 5 and 6 fold to what these read, except that the input of a call that could not be made is in
+ * `input`, where they have it in `rawInput`. A plain data structure.
  *
  * Where it differs, so that nothing a stranger sends can throw or cost more than it weighs:
- * - A chunk that the SDK throws at (a delta, an end, an output of what has not begun) changes nothing: `apply`
- *   says false, and whoever shows the stream leaves it out.
+ * - A chunk that the SDK throws at (a delta, an end, an output of what has not begun) changes nothing:
+ *   `apply` says false, and whoever shows the stream leaves it out.
  * - Metadata that is no object is left out; the SDK keeps it, and spreads its characters into keys.
  * - The input of a tool that nests too deep to be stored is undefined while it streams.
  *
  * `abort`, `error` and a stream that just ends change nothing, in the SDK as here: a text that was cut stays
- * `streaming`, a tool's input `input-streaming`. What a reader should make of that says the message's termination.
+ * `streaming`, a tool's input `input-streaming`. What a reader should make of that says the message's
+ * termination.
  */
 export class MessageFold {
   #id = '';
@@ -56,7 +58,10 @@ export class MessageFold {
     return this.messageWith(null);
   }
 
-  /** The message as it would be after `last`, which is not applied: of the chunks that end a stream, only `finish` has something for it. */
+  /**
+   * The message as it would be after `last`, which is not applied: of the chunks that end a stream, only
+   * `finish` has something for it.
+   */
   messageWith(last: Chunk | null): FoldedMessage {
     const metadata = this.#metadataWith(last?.type === 'finish' ? last['messageMetadata'] : null);
     return {

@@ -4,9 +4,9 @@ import { isJsonObject, type JsonObject } from '@fleetlm/protocol';
 export type MutableMetadata = Record<string, unknown>;
 
 /**
- * Merges the metadata of a chunk into `target`, as the AI SDK does: objects are merged level by level, anything
- * else replaces what was there. In place and with copies of what comes: a new object for each chunk, as the SDK
- * makes, would let 1 MiB of small chunks cost seconds. Recursion is bounded, chunks are not deep.
+ * Merges the metadata of a chunk into `target`, as the AI SDK does: objects are merged level by level,
+ * anything else replaces what was there. In place and with copies of what comes: a new object for each chunk,
+ * as the SDK makes, would let 1 MiB of small chunks cost seconds. Recursion is bounded, chunks are not deep.
  */
 export function mergeMetadata(target: MutableMetadata, source: JsonObject): MutableMetadata {
   for (const [key, value] of Object.entries(source)) {

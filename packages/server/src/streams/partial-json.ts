@@ -4,10 +4,10 @@ import { maxJsonDepth } from '@fleetlm/protocol';
 const maxInputDepth = maxJsonDepth - 3;
 
 /**
- * The value of JSON of which the end may be missing, as the AI SDK reads the input of a tool while it streams: an
- * open text ends where it is cut, what is no value yet is left out, the open objects and arrays are closed.
- * Undefined when there is none. As in the SDK a value with a key that could pollute a prototype is none; nor is
- * one that nests too deep to be stored, which the SDK would take.
+ * The value of JSON of which the end may be missing, as the AI SDK reads the input of a tool while it
+ * streams: an open text ends where it is cut, what is no value yet is left out, the open objects and arrays
+ * are closed. Undefined when there is none. As in the SDK a value with a key that could pollute a prototype
+ * is none; nor is one that nests too deep to be stored, which the SDK would take.
  */
 export function parsePartialJson(text: string): unknown {
   const value = parseOrUndefined(text) ?? parseOrUndefined(completeJson(text));
@@ -15,8 +15,8 @@ export function parsePartialJson(text: string): unknown {
 }
 
 /**
- * The longest start of `text` that can be completed to JSON, completed; what is no JSON stays none. One pass: 1 MiB
- * costs 10 to 60 ms, so only what is shown is completed, never each delta.
+ * The longest start of `text` that can be completed to JSON, completed; what is no JSON stays none. One pass:
+ * 1 MiB costs 10 to 60 ms, so only what is shown is completed, never each delta.
  */
 function completeJson(text: string): string {
   const scan: Scan = {
@@ -35,7 +35,10 @@ function completeJson(text: string): string {
   return text.slice(0, scan.validEnd) + closing(scan, text);
 }
 
-/** Where the scan stands. Of the containers around the innermost one only their ends matter: they hold a value. */
+/**
+ * Where the scan stands. Of the containers around the innermost one only their ends matter: they hold a
+ * value.
+ */
 interface Scan {
   /** The ends that the open objects and arrays need, the innermost last. */
   readonly open: ('}' | ']')[];

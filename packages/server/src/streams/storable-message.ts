@@ -1,9 +1,9 @@
 import type { FoldedMessage } from './message-fold.ts';
 
 /**
- * The message as Postgres can store it: a NUL and half of a character (a stream may be cut between the halves of an
- * emoji) become U+FFFD, and a `__proto__` key is left out. To refuse the message instead would leave its turn
- * without an end. Recursion is bounded, chunks are not deep.
+ * The message as Postgres can store it: a NUL and half of a character (a stream may be cut between the halves
+ * of an emoji) become U+FFFD, and a `__proto__` key is left out. To refuse the message instead would leave
+ * its turn without an end. Recursion is bounded, chunks are not deep.
  */
 export function storableMessage(message: FoldedMessage): FoldedMessage {
   return storable(message) as FoldedMessage;

@@ -43,8 +43,8 @@ export interface StreamLimits {
 }
 
 /**
- * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and more
- * of them would only be smaller.
+ * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and
+ * more of them would only be smaller.
  */
 const defaultStreamLimits: StreamLimits = {
   maxBytes: 1 << 20,
@@ -52,23 +52,28 @@ const defaultStreamLimits: StreamLimits = {
   maxChunks: 20_000,
 };
 
-/** How long a delta may wait for others of its part: nobody sees it, and a model at 100 a second costs a third. */
+/**
+ * How long a delta may wait for others of its part: nobody sees it, and a model at 100 a second costs a
+ * third.
+ */
 export const joinMs = 30;
 
 /** Most text of joined deltas in one push, in UTF-16 units: what a chunk of an agent may have. */
 const maxJoinedLength = 64 << 10;
 
 /**
- * One running stream of an agent's answer: what its readers are sent, what a late one needs, what is saved, and the
- * message at its end. Pure: the time is an argument, in ms of a clock that does not go back.
+ * One running stream of an agent's answer: what its readers are sent, what a late one needs, what is saved,
+ * and the message at its end. Pure: the time is an argument, in ms of a clock that does not go back.
  *
- * - `running`: chunks come in; each goes out at once, but deltas of one part that follow each other within `joinMs`
- *   go out as one. A chunk that has no place in the stream is counted and left out.
- * - `ending`: its last chunk has come, or `end` was called. `ending` says what to commit. Nothing more is taken, but
- *   a stop still wins, as it does in the database.
- * - `ended`: `close` was called after the commit, and gave the terminal chunk: `finish`, `abort` or `error`, once.
+ * - `running`: chunks come in; each goes out at once, but deltas of one part that follow each other within
+ *   `joinMs` go out as one. A chunk that has no place in the stream is counted and left out.
+ * - `ending`: its last chunk has come, or `end` was called. `ending` says what to commit. Nothing more is
+ *   taken, but a stop still wins, as it does in the database.
+ * - `ended`: `close` was called after the commit, and gave the terminal chunk: `finish`, `abort` or `error`,
+ *   once.
  *
- * The caller calls `flush` at `deadlineMs`, `takeSegment` about every second, and sends what it gets in order.
+ * The caller calls `flush` at `deadlineMs`, `takeSegment` about every second, and sends what it gets in
+ * order.
  */
 export class StreamAssembler {
   readonly #limits: StreamLimits;
@@ -144,8 +149,8 @@ export class StreamAssembler {
   }
 
   /**
-   * Ends the stream, if it runs; `stopped` also in place of another ending that was not yet closed. Gives the deltas
-   * that waited: the terminal chunk comes with `close`.
+   * Ends the stream, if it runs; `stopped` also in place of another ending that was not yet closed. Gives the
+   * deltas that waited: the terminal chunk comes with `close`.
    */
   end(termination: Termination, nowMs: number, errorText?: string): readonly StreamPush[] {
     if (this.#isClosed) return none;
@@ -155,8 +160,8 @@ export class StreamAssembler {
   }
 
   /**
-   * Gives the terminal chunk, once, after the end was committed; `committed` is how, when somebody else was first.
-   * Null while it runs and when it was given.
+   * Gives the terminal chunk, once, after the end was committed; `committed` is how, when somebody else was
+   * first. Null while it runs and when it was given.
    */
   close(committed?: Termination): StreamPush | null {
     if (this.#end === null || this.#isClosed) return null;
@@ -190,7 +195,10 @@ export class StreamAssembler {
     return this.#chunks > this.#limits.maxChunks ? 'too_many_chunks' : null;
   }
 
-  /** The first delta after a pause goes at once; those that follow wait until `joinMs` after the last that went. */
+  /**
+   * The first delta after a pause goes at once; those that follow wait until `joinMs` after the last that
+   * went.
+   */
   #pushDelta(chunk: Chunk, nowMs: number): readonly StreamPush[] {
     const waiting = this.#waiting;
     if (waiting === null) return this.#startRun(chunk, nowMs);
@@ -218,7 +226,10 @@ export class StreamAssembler {
     return sent.length === 0 ? [push] : [...sent, push];
   }
 
-  /** An input that goes on in another step: the delta makes a part there, and by the SDK the next one changes it. */
+  /**
+   * An input that goes on in another step: the delta makes a part there, and by the SDK the next one changes
+   * it.
+   */
   #pushCarried(chunk: Chunk, nowMs: number): readonly StreamPush[] {
     const pushes = this.#pushWhole(chunk, nowMs);
     this.#log.separate(chunk);

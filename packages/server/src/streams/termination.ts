@@ -1,6 +1,8 @@
 import type { Chunk } from './chunk.ts';
 
-/** How a stream ended: as the agent meant it, by a stop, by a cut connection or a node's death, by a fault. */
+/**
+ * How a stream ended: as the agent meant it, by a stop, by a cut connection or a node's death, by a fault.
+ */
 export type Termination = 'finish' | 'stopped' | 'interrupted' | 'error';
 
 const agentsFault = 'The agent reported an error';

@@ -28,9 +28,9 @@ export interface ToolPart {
 }
 
 /**
- * The tool parts of a message and the calls whose input is streaming: what the AI SDK does with `tool-` chunks.
- * A call is looked up in its step first: an id may come again in a later step, and is another call then. A step
- * has at most one static and one dynamic part of an id.
+ * The tool parts of a message and the calls whose input is streaming: what the AI SDK does with `tool-`
+ * chunks. A call is looked up in its step first: an id may come again in a later step, and is another call
+ * then. A step has at most one static and one dynamic part of an id.
  *
  * Owned by a `MessageFold`, which owns the order of the parts and says where steps begin.
  */
@@ -48,8 +48,9 @@ export class ToolParts {
   }
 
   /**
-   * How much of earlier chunks was put into a part once more, in UTF-16 units: an input that goes on in another step has its
-   * whole text in a new part there. Without a bound for it a stream of 1 MiB folds to gigabytes.
+   * How much of earlier chunks was put into a part once more, in UTF-16 units: an input that goes on in
+   * another step has its whole text in a new part there. Without a bound for it a stream of 1 MiB folds to
+   * gigabytes.
    */
   get carriedSize(): number {
     return this.#carriedSize;

@@ -76,7 +76,10 @@ interface Call {
   readonly text: fc.Arbitrary<string>;
 }
 
-/** Before version 7 the SDK mixes up calls with one id in one step, and reads some cut numbers and escapes as nothing. */
+/**
+ * Before version 7 the SDK mixes up calls with one id in one step, and reads some cut numbers and escapes as
+ * nothing.
+ */
 function callOf(toolCallId: string, version: number): Call {
   if (version === 7) return { toolName: anyTool, dynamic: aFlag, text: jsonText };
   return {
@@ -251,8 +254,8 @@ function shuffle(blocks: readonly Chunk[][], choices: readonly number[]): Chunk[
 }
 
 /**
- * Streams as agents send them: a start, some steps, an end. Ids meet and parts stay open, so now and then a chunk
- * has no place.
+ * Streams as agents send them: a start, some steps, an end. Ids meet and parts stay open, so now and then a
+ * chunk has no place.
  */
 export function stream(vocabulary: Vocabulary): fc.Arbitrary<Chunk[]> {
   const start = chunk('start', {}, { messageId: anyId, messageMetadata: anyMetadata });
@@ -315,3 +318,39 @@ export const anyChunkFields = fc.tuple(
   fc.constantFrom(...fieldNames, ...moreNames),
   fc.oneof(anyJson, evil, anyId, fc.constant(undefined), fc.constant(null)),
 );
+
+const denseId = fc.constantFrom('1', '2');
+const toolId = { toolCallId: denseId };
+
+const boundary = fc
+  .constantFrom('start-step', 'start-step', 'finish-step', 'reset-step')
+  .map((type) => ({ type }));
+
+/** Few kinds of chunks in any order: what belongs to one part comes with everything between. */
+export const denseStream: fc.Arbitrary<Chunk[]> = fc.oneof(
+  dense([
+    chunk('text-start', { id: denseId }),
+    chunk('text-delta', { id: denseId, delta: anyText }),
+    chunk('text-delta', { id: denseId, delta: anyText }, { providerMetadata: anyJson }),
+    chunk('text-end', { id: denseId }),
+    chunk('reasoning-start', { id: denseId }),
+    chunk('reasoning-delta', { id: denseId, delta: anyText }),
+    chunk('reasoning-delta', { id: denseId, delta: anyText }, { providerMetadata: anyJson }),
+    chunk('reasoning-end', { id: denseId }),
+    chunk('data-p', { id: denseId, data: leaf }, { transient: aFlag }),
+    boundary,
+  ]),
+  dense([
+    chunk('tool-input-start', { ...toolId, toolName: anyTool }, { dynamic: aFlag }),
+    ...Array.from({ length: 4 }, () => chunk('tool-input-delta', { ...toolId, inputTextDelta: anyText })),
+    chunk('tool-input-available', { ...toolId, toolName: anyTool, input: leaf }, { dynamic: aFlag }),
+    chunk('tool-output-available', { ...toolId, output: leaf }),
+    chunk('tool-approval-request', { ...toolId, approvalId: denseId }),
+    chunk('tool-approval-response', { approvalId: denseId, approved: aFlag }),
+    boundary,
+  ]),
+);
+
+function dense(kinds: readonly fc.Arbitrary<Chunk>[]): fc.Arbitrary<Chunk[]> {
+  return fc.array(fc.oneof(...kinds), { maxLength: 25 });
+}

@@ -50,7 +50,10 @@ const tools = {
   risky: { inputSchema: city, needsApproval: true, execute: async () => 'done' },
 };
 
-/** An agent as people write it: the chunks that `streamText(…).toUIMessageStream()` gives, as JSON brings them. */
+/**
+ * An agent as people write it: the chunks that `streamText(…).toUIMessageStream()` gives, as JSON brings
+ * them.
+ */
 export async function runAgent(
   steps: readonly ModelStep[],
   { abortAfter, ...options }: AgentOptions,

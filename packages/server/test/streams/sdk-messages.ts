@@ -26,7 +26,8 @@ const readers: Readonly<Record<SdkVersion, Read>> = {
 
 /**
  * The last message that the AI SDK reads from `chunks`. It shows its state after most chunks, but not after a
- * `start-step`; so one more part follows, which makes it show the state as it is at the end, and is taken away.
+ * `start-step`; so one more part follows, which makes it show the state as it is at the end, and is taken
+ * away.
  */
 export async function readBySdk(chunks: readonly Chunk[], version: SdkVersion = 7): Promise<SdkReading> {
   const copies: Chunk[] = structuredClone([...chunks, mark]);

@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Chunk } from '../../src/streams/chunk.ts';
-import { joinMs, StreamAssembler, type StreamPush } from '../../src/streams/stream-assembler.ts';
+import {
+  type CompactStream,
+  joinMs,
+  StreamAssembler,
+  type StreamPush,
+} from '../../src/streams/stream-assembler.ts';
 import type { Termination } from '../../src/streams/termination.ts';
-import { disturbedStream, stream } from './chunk-arbitraries.ts';
+import { denseStream, disturbedStream, stream } from './chunk-arbitraries.ts';
 import { asJson, foldAll } from './sdk-messages.ts';
 
-const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
+/** Without the SDK a run costs a tenth. */
+const runs = 5 * Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
 const limits = { maxBytes: 1_000, maxChunkBytes: 100, maxChunks: 50 };
 const size = 10;
 
@@ -223,73 +229,96 @@ function listOf(push: StreamPush | null): StreamPush[] {
 }
 
 describe('any stream, flushed, saved, ended and closed at any time', () => {
-  const step = fc.oneof(
+  const kind = fc.oneof(
     { weight: 12, arbitrary: fc.constant('push' as const) },
     { weight: 3, arbitrary: fc.constant('flush' as const) },
     { weight: 1, arbitrary: fc.constant('reject' as const) },
     { weight: 2, arbitrary: fc.constant('save' as const) },
     { weight: 2, arbitrary: fc.constant('join' as const) },
   );
-  const moves = fc.array(fc.tuple(step, fc.nat(20)), { maxLength: 80 });
-  const chunks = fc.oneof(stream({ version: 7 }), disturbedStream({ version: 7 }));
+  const moves = fc.array(fc.record({ kind, pauseMs: fc.nat(20) }), { maxLength: 80 });
+  const chunks = fc.oneof(denseStream, stream({ version: 7 }), disturbedStream({ version: 7 }));
   const ending = fc.constantFrom<Termination>('finish', 'stopped', 'interrupted', 'error');
+  const committed = fc.constantFrom(undefined, 'stopped' as const);
 
   test('readers, late ones and who takes over see one stream: no gap, no loss, one end', () => {
     fc.assert(
-      fc.property(
-        chunks,
-        moves,
-        ending,
-        fc.constantFrom(undefined, 'stopped' as const),
-        (given, steps, end, committed) => {
-          const assembler = new StreamAssembler({ ...limits, maxBytes: 100_000 });
-          const pushes: StreamPush[] = [];
-          const segments: Chunk[] = [];
-          const joins: { nextIndex: number; chunks: readonly Chunk[] }[] = [];
-          const left = [...given];
-          let nowMs = 0;
-          for (const [kind, pauseMs] of steps) {
-            nowMs += pauseMs;
-            const deadlineMs = assembler.deadlineMs;
-            if (deadlineMs !== null && deadlineMs <= nowMs) pushes.push(...assembler.flush(deadlineMs));
-            if (kind === 'push' && left.length > 0)
-              pushes.push(...assembler.push(left.shift()!, size, nowMs));
-            else if (kind === 'flush') pushes.push(...assembler.flush(nowMs));
-            else if (kind === 'reject') pushes.push(...assembler.reject(1, nowMs));
-            else if (kind === 'save') segments.push(...(assembler.takeSegment()?.chunks ?? []));
-            else if (kind === 'join') joins.push(assembler.compact());
-            expect(assembler.deadlineMs ?? nowMs).toBeLessThanOrEqual(nowMs + joinMs);
-          }
-          pushes.push(...assembler.end(end, nowMs));
-          segments.push(...(assembler.takeSegment()?.chunks ?? []));
-          joins.push(assembler.compact());
-          pushes.push(...listOf(assembler.close(committed)));
-          expect([...assembler.push(delta('z'), size, nowMs), ...assembler.end('error', nowMs)]).toEqual([]);
-          expect(assembler.close()).toBeNull();
+      fc.property(chunks, moves, ending, committed, (given, made, end, closing) => {
+        const { assembler, pushes, segments, joins } = play(given, made, end, closing);
+        expect(pushes.map(({ index }) => index)).toEqual(pushes.map((_, place) => place));
+        const shown = pushes.map(({ chunk }) => chunk);
+        expect(shown.map(isTerminal)).toEqual(shown.map((_, place) => place === shown.length - 1));
 
-          expect(pushes.map(({ index }) => index)).toEqual(pushes.map((_, place) => place));
-          const shown = pushes.map(({ chunk }) => chunk);
-          const isTerminal = ({ type }: Chunk) => ['finish', 'abort', 'error'].includes(type);
-          expect(shown.map(isTerminal)).toEqual(shown.map((_, place) => place === shown.length - 1));
-
-          const read = foldAll(shown);
-          expect(read.dropped).toEqual([]);
-          const body = shown.slice(0, -1);
-          expect(foldAll(segments).message).toEqual(foldAll(body).message);
-          for (const join of joins) {
-            const rest = shown.slice(join.nextIndex);
-            expect(foldAll([...join.chunks, ...rest])).toEqual(read);
-            expect(join.chunks.length).toBeLessThanOrEqual(join.nextIndex);
-          }
-          if (committed === undefined) {
-            expect(asJson(assembler.ending!.message)).toEqual(storableJson(read.message));
-          }
-        },
-      ),
-      { numRuns: runs },
+        const read = foldAll(shown);
+        expect(read.dropped).toEqual([]);
+        expect(foldAll(segments).message).toEqual(foldAll(shown.slice(0, -1)).message);
+        for (const join of joins) {
+          expect(foldAll([...join.chunks, ...shown.slice(join.nextIndex)])).toEqual(read);
+          expect(join.chunks.length).toBeLessThanOrEqual(join.nextIndex);
+        }
+        const stored = asJson(assembler.ending!.message);
+        if (closing === undefined) expect(stored).toEqual(storableJson(read.message));
+      }),
+      { numRuns: runs, examples: pitfalls.map((given) => [given, pushAll, 'finish', undefined]) },
     );
   });
 });
+
+type Move = { readonly kind: 'push' | 'flush' | 'reject' | 'save' | 'join'; readonly pauseMs: number };
+
+function play(given: readonly Chunk[], moves: readonly Move[], end: Termination, committed?: Termination) {
+  const assembler = new StreamAssembler({ ...limits, maxBytes: 100_000 });
+  const pushes: StreamPush[] = [];
+  const segments: Chunk[] = [];
+  const joins: CompactStream[] = [];
+  const left = [...given];
+  let nowMs = 0;
+  const save = () => segments.push(...(assembler.takeSegment()?.chunks ?? []));
+  for (const { kind, pauseMs } of moves) {
+    nowMs += pauseMs;
+    const { deadlineMs } = assembler;
+    if (deadlineMs !== null && deadlineMs <= nowMs) pushes.push(...assembler.flush(deadlineMs));
+    if (kind === 'push' && left.length > 0) pushes.push(...assembler.push(left.shift()!, size, nowMs));
+    else if (kind === 'flush') pushes.push(...assembler.flush(nowMs));
+    else if (kind === 'reject') pushes.push(...assembler.reject(1, nowMs));
+    else if (kind === 'save') save();
+    else if (kind === 'join') joins.push(assembler.compact());
+    expect(assembler.deadlineMs ?? nowMs).toBeLessThanOrEqual(nowMs + joinMs);
+  }
+  pushes.push(...assembler.end(end, nowMs));
+  save();
+  joins.push(assembler.compact());
+  pushes.push(...listOf(assembler.close(committed)));
+  expect([...assembler.push(delta('z'), size, nowMs), ...assembler.end('error', nowMs)]).toEqual([]);
+  expect(assembler.close()).toBeNull();
+  return { assembler, pushes, segments, joins };
+}
+
+const pushAll: Move[] = Array.from({ length: 10 }, () => ({ kind: 'push', pauseMs: 20 }));
+
+const toolStart: Chunk = { type: 'tool-input-start', toolCallId: '1', toolName: 't', dynamic: true };
+const toolDelta: Chunk = { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: '1' };
+const toolEnd: Chunk = {
+  type: 'tool-input-available',
+  toolCallId: '1',
+  toolName: 't',
+  dynamic: true,
+  input: 1,
+};
+
+/** Where joining deltas would make another message. */
+const pitfalls: Chunk[][] = [
+  [start, delta('a'), { type: 'text-end', id: '1' }, start, delta('b')],
+  [otherStart, otherDelta('a'), { type: 'reasoning-end', id: '1' }, otherStart, otherDelta('b')],
+  [start, delta('a'), { ...delta('b'), providerMetadata: 1 }, delta('c')],
+  [toolStart, toolDelta, toolEnd, toolDelta],
+  [toolStart, toolDelta, { type: 'start-step' }, toolDelta, toolDelta],
+  [start, delta('a'), { type: 'start', messageId: '2' }, start, delta('b')],
+];
+
+function isTerminal({ type }: Chunk): boolean {
+  return type === 'finish' || type === 'abort' || type === 'error';
+}
 
 /** As `storableMessage` says it, by another way. */
 function storableJson(value: unknown): unknown {
@@ -306,6 +335,7 @@ describe('what it keeps is small', () => {
         id: 'p',
         data: { count },
       });
+      sent.push({ type: 'data-notice', data: count, transient: true });
     }
     const pushes = sent.flatMap((chunk) => assembler.push(chunk, size, 0));
     const { chunks, nextIndex } = assembler.compact();

@@ -3,7 +3,10 @@ import { type Chunk, parseChunk } from '../../src/streams/chunk.ts';
 import { StreamAssembler } from '../../src/streams/stream-assembler.ts';
 
 const maxChunks = 19_990;
-/** Each takes some hundredths of a second of the processor; what grows with the square of its chunks takes many seconds. */
+/**
+ * Each takes some hundredths of a second of the processor; what grows with the square of its chunks takes
+ * many seconds.
+ */
 const maxMs = 2_000;
 
 type Make = (index: number) => Chunk | readonly Chunk[];
@@ -103,7 +106,7 @@ test.each(Object.entries(cases))(
     const length = JSON.stringify(assembler.ending?.message).length;
     const totalMs = process.cpuUsage(started).user / 1_000;
     process.stdout.write(
-      `${name}: ${assembledMs.toFixed()} ms, with its message of ${length >> 10} KiB ${totalMs.toFixed()} ms\n`,
+      `${name}: ${assembledMs.toFixed()} ms, ${totalMs.toFixed()} ms with its ${length >> 10} KiB\n`,
     );
     expect(totalMs).toBeLessThan(maxMs);
     // A stream's own MiB once more as `rawInput`, and what names and states of its parts weigh.
