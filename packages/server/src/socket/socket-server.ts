@@ -282,10 +282,11 @@ export class SocketServer implements AsyncDisposable {
   #sweep(): void {
     const nowMs = performance.now();
     let queuedBytes = 0;
-    for (const connection of this.#connections) {
+    // No iterator: an idle server runs this too seldom for V8 to spare the result that each step of one makes.
+    this.#connections.forEach((connection) => {
       connection.sweep(nowMs);
       queuedBytes += connection.queue.waitingBytes;
-    }
+    });
     this.#boundQueues(queuedBytes);
     for (const [socket, sinceMs] of this.#handshakes) {
       if (nowMs - sinceMs >= handshakeMs) socket.destroy();

@@ -6,7 +6,8 @@ import { judgeFileLimit } from '../../src/cli/doctor/machine-checks.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { findUnknownVariables } from '../../src/config/unknown-variables.ts';
 
-const page = readFileSync(resolve(import.meta.dirname, '../../../../docs/operations.md'), 'utf8');
+const root = resolve(import.meta.dirname, '../../../..');
+const page = readFileSync(resolve(root, 'docs/operations.md'), 'utf8');
 
 /** The settings of the page's first server; its secret files are on no machine but the reader's. */
 function pageEnvironment(): Record<string, string> {
@@ -21,6 +22,12 @@ test('its settings are those of a server that checks tokens', () => {
   const env = pageEnvironment();
   expect(findUnknownVariables(env)).toEqual([]);
   expect(parseConfig(env)).toMatchObject({ auth: { mode: 'jwt' }, ops: { host: '127.0.0.1' } });
+});
+
+test('its command gives Node the flags of `npm start`', () => {
+  const { scripts } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
+  const [, flags] = /^node (--.+) packages/.exec(scripts.start)!;
+  expect(page).toContain(`exec node ${flags} packages/server/bin/fleetlm.js`);
 });
 
 test('its unit leaves files and time enough', () => {
