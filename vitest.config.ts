@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // The suites run from source, as the server does.
-const conditions = ['source', 'node'];
+const conditions = ['fleetlm-source', 'node'];
 
 export default defineConfig({
   resolve: { conditions },
@@ -17,7 +17,7 @@ export default defineConfig({
     pool: 'forks',
     // One more than CI has cores: a test waits for sockets and Postgres more than it computes.
     maxWorkers: 3,
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=fleetlm-source'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
   },

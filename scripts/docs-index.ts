@@ -33,6 +33,7 @@ const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     operations: 'deploying, watching, stopping and upgrading it',
     metrics: 'what a node counts and measures',
     tracing: 'one message as one trace',
+    performance: 'how fast it is, beside what, what it costs, and what one node carries',
     security: 'what an attacker may try, and what happens then',
   },
 };

@@ -44,7 +44,7 @@ function runAttack(): { readonly isDone: boolean; readonly result: Promise<Flood
 
 async function attackFromAnotherProcess(): Promise<FloodResult> {
   const child = fork(resolve(import.meta.dirname, 'flood-attacker.ts'), {
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=fleetlm-source'],
   });
   child.send({ ...order, url: await server.socketUrl('user:mallory') } satisfies FloodOrder);
   const [result] = (await once(child, 'message', { signal: AbortSignal.timeout(180_000) })) as [FloodResult];

@@ -55,7 +55,7 @@ async function addSessions(target: ServerUnderTest): Promise<OfferOrder['clients
 
 async function offer(what: Pick<OfferOrder, 'perSecond' | 'ms'>): Promise<OfferResult> {
   const child = fork(resolve(import.meta.dirname, 'overload-offer.ts'), {
-    execArgv: ['--conditions=source'],
+    execArgv: ['--conditions=fleetlm-source'],
   });
   child.send({ clients: sessions, ...what } satisfies OfferOrder);
   for await (const [result] of on(child, 'message', { signal: AbortSignal.timeout(what.ms + 60_000) })) {

@@ -54,7 +54,9 @@ interface AtRest {
 }
 
 async function useFor(ms: number): Promise<SoakResult> {
-  const child = fork(resolve(import.meta.dirname, 'soak-clients.ts'), { execArgv: ['--conditions=source'] });
+  const child = fork(resolve(import.meta.dirname, 'soak-clients.ts'), {
+    execArgv: ['--conditions=fleetlm-source'],
+  });
   child.send({ url: server.url, ms } satisfies SoakOrder);
   const [message] = await once(child, 'message', { signal: AbortSignal.timeout(ms + 60_000) });
   child.disconnect();

@@ -20,7 +20,7 @@ test.skipIf(process.platform === 'win32')(
     const env = { PORT: '0', DATABASE_URL: database.url, ...acceptTestPostgres };
     const limited = [
       '-c',
-      'ulimit -n 64; exec "$0" --conditions=source "$@"',
+      'ulimit -n 64; exec "$0" --conditions=fleetlm-source "$@"',
       process.execPath,
       bin,
       'start',

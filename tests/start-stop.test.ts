@@ -91,7 +91,7 @@ describe('the command line', { concurrent: true, timeout: timeoutMs }, () => {
   test('a Node that is too old is told so: a real one', async ({ expect, skip }) => {
     const node = await findOldNode();
     if (node === null) return skip('this machine has no Node older than 24');
-    await using child = new SpawnedProcess(node, ['--conditions=source', bin, 'start']);
+    await using child = new SpawnedProcess(node, ['--conditions=fleetlm-source', bin, 'start']);
     expect((await child.exited).code).toBe(1);
     expect(child.output).toMatch(/^FleetLM needs Node 24 or newer; this is \d+\.\d+\.\d+\.\n.*npm ci/);
   });

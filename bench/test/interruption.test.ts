@@ -21,9 +21,13 @@ test(
     await mkdir(temporary);
     const main = join(import.meta.dirname, '../src/main.ts');
     const args = ['latency', 'inbox', '--rounds', '1', '--seconds', '0.1', '--json', json];
-    await using command = new SpawnedProcess(process.execPath, ['--conditions=source', main, ...args], {
-      env: { TMPDIR: temporary },
-    });
+    await using command = new SpawnedProcess(
+      process.execPath,
+      ['--conditions=fleetlm-source', main, ...args],
+      {
+        env: { TMPDIR: temporary },
+      },
+    );
     // A server runs, and Postgres is busy for a while.
     await command.untilPrinted(/inbox: filling in 100,000 sessions/);
     const pids = await descendantsOf(command.pid);

@@ -94,12 +94,19 @@ AS $function$
   select left(
     case
       when json_typeof(content -> 'text') = 'string' then content ->> 'text'
-      when json_typeof(content -> 'parts') = 'array' then (
-        select string_agg(part ->> 'text', '' order by position)
-        from json_array_elements(content -> 'parts') with ordinality as p (part, position)
-        where part ->> 'type' = 'text' and json_typeof(part -> 'text') = 'string'
-      )
+      when json_typeof(content -> 'parts') = 'array' then text_of_parts(content -> 'parts')
     end,
     140)
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.text_of_parts(parts json)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select string_agg(part ->> 'text', '' order by position)
+  from json_array_elements(parts) with ordinality as p (part, position)
+  where part ->> 'type' = 'text' and json_typeof(part -> 'text') = 'string'
 $function$
 ;

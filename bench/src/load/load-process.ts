@@ -19,7 +19,9 @@ export class LoadProcess<Name extends LoadName> implements AsyncDisposable {
   readonly #child: ChildProcess;
 
   static async open<Name extends LoadName>(name: Name, order: OrderOf<Name>): Promise<LoadProcess<Name>> {
-    const child = fork(resolve(import.meta.dirname, 'main.ts'), { execArgv: ['--conditions=source'] });
+    const child = fork(resolve(import.meta.dirname, 'main.ts'), {
+      execArgv: ['--conditions=fleetlm-source'],
+    });
     const load = new LoadProcess<Name>(name, child);
     try {
       await load.#ask({ open: name, order });

@@ -14,7 +14,7 @@ export async function startPeer(
   env: Readonly<Record<string, string>> = {},
 ): Promise<PeerServer> {
   const path = join(import.meta.dirname, `${name}-server.ts`);
-  const child = new SpawnedProcess(process.execPath, ['--conditions=source', path], { env });
+  const child = new SpawnedProcess(process.execPath, ['--conditions=fleetlm-source', path], { env });
   try {
     const url = await untilListening(child);
     return { url, pid: child.pid, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };

@@ -20,6 +20,6 @@ Reflect.deleteProperty(Object.prototype, '__proto__');
 
 // Halves the time to start. Beside the code, and not in a temporary directory where others could leave theirs.
 module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
-const isSource = process.execArgv.some((argument) => argument === '--conditions=source');
+const isSource = process.execArgv.some((argument) => argument === '--conditions=fleetlm-source');
 const { main } = await import(isSource ? '../src/main.ts' : '../dist/main.js');
 await main(process.argv.slice(2));

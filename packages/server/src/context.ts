@@ -71,7 +71,7 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
     accepted: config.database.acceptedUnsafe,
     log,
   });
-  return { db, probe, appender, activity, directory: new ParticipantDirectory(db.kysely) };
+  return { db, probe, appender, activity, directory: new ParticipantDirectory(db) };
 }
 
 function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {

@@ -18,7 +18,7 @@ const bin = join(repositoryRoot, 'packages/server/bin/fleetlm.js');
 
 /** The `fleetlm` command, run from source. */
 export function spawnFleetlm(args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
-  return new SpawnedProcess(process.execPath, ['--conditions=source', bin, ...args], options);
+  return new SpawnedProcess(process.execPath, ['--conditions=fleetlm-source', bin, ...args], options);
 }
 
 /** Starts a server on a free port, and waits until it listens. */

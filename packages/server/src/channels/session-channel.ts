@@ -16,7 +16,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import type { HistoryPage, JoinedSession } from '../gateway/message-calls.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
-import type { FeedReader } from '../sessions/session-feed.ts';
+import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { Channel, ChannelPort, Reply } from './channel.ts';
 
 export interface SessionChannelOptions {
@@ -40,7 +40,9 @@ interface PendingSend {
  */
 export class SessionChannel implements Channel, FeedReader {
   readonly #options: SessionChannelOptions;
-  #joined: JoinedSession | null = null;
+  #feed: SessionFeed | null = null;
+  /** Where the feed starts. */
+  #cursor = 0;
   #hasLeft = false;
   /** Sends that are not answered yet, in order, and who waits for the last of them. */
   readonly #sending: PendingSend[] = [];
@@ -59,13 +61,16 @@ export class SessionChannel implements Channel, FeedReader {
     const { last_seq: lastSeq = null, limit } = parsed.value;
     const result = await gateway.messages.join(principal, sessionId, { lastSeq, limit }, this);
     if (!result.ok) return result;
-    this.#joined = result.value;
-    if (this.#hasLeft) result.value.feed.end();
+    const { feed, cursor } = result.value;
+    // Nothing else of the page and the session's row: it would stay as long as the topic is joined.
+    this.#feed = feed;
+    this.#cursor = cursor;
+    if (this.#hasLeft) feed.end();
     return ok(encodeJoinReply(result.value));
   }
 
   joined(): void {
-    this.#joined?.feed.start(this.#joined.cursor);
+    this.#feed?.start(this.#cursor);
   }
 
   handle(event: string, payload: JsonObject, reply: Reply): void | Promise<void> {
@@ -91,7 +96,7 @@ export class SessionChannel implements Channel, FeedReader {
 
   leave(): void {
     this.#hasLeft = true;
-    this.#joined?.feed.end();
+    this.#feed?.end();
   }
 
   push(message: StoredMessage): void {
@@ -117,17 +122,20 @@ export class SessionChannel implements Channel, FeedReader {
   #send(payload: JsonObject, reply: Reply): void | Promise<void> {
     const parsed = parseShape(sendPayloadSchema, payload);
     if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
-    const { gateway, principal } = this.#options;
+    const { gateway, principal, sessionId } = this.#options;
     const { content: input, sender_id: senderId = null, client_id: clientId = null } = parsed.value;
-    const sessionId = this.#joined!.session.id;
     const { trace } = reply;
     const send: PendingSend = { reply, result: null };
     this.#sending.push(send);
     this.#handOn(() =>
-      gateway.messages.append(principal, { sessionId, senderId, clientId, input, trace }, (result) => {
-        send.result = result;
-        this.#answerSends();
-      }),
+      gateway.messages.append(
+        principal,
+        { sessionId: sessionId!, senderId, clientId, input, trace },
+        (result) => {
+          send.result = result;
+          this.#answerSends();
+        },
+      ),
     );
   }
 

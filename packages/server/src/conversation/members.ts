@@ -1,6 +1,7 @@
 import type { Member, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { loadSql } from '../lib/load-sql.ts';
+import { textArray } from '../storage/binary-array.ts';
 import type { Db } from '../storage/database.ts';
 import type { Database } from '../storage/schema.ts';
 import { type LockedSession, lockSession } from './sessions.ts';
@@ -30,12 +31,15 @@ export async function listMembers(db: Kysely<Database>, sessionId: SessionId): P
     .execute();
 }
 
-/** Those of `pairs` that are no membership now, in one query. */
-export async function findFormerMembers(db: Db, pairs: readonly MemberKey[]): Promise<MemberKey[]> {
-  const values = [pairs.map((pair) => pair.sessionId), pairs.map((pair) => pair.participantId)];
+/** Those pairs of session and participant, at the same index each, that are no membership now. */
+export async function findFormerMembers(
+  db: Db,
+  sessionIds: readonly SessionId[],
+  participantIds: readonly ParticipantId[],
+): Promise<MemberKey[]> {
   const rows = await db.query<{ session_id: SessionId; participant_id: ParticipantId }>(
     formerMembersStatement,
-    values,
+    [textArray(sessionIds), textArray(participantIds)],
   );
   return rows.map((row) => ({ sessionId: row.session_id, participantId: row.participant_id }));
 }

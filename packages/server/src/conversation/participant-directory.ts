@@ -1,11 +1,7 @@
 import type { Participant, ParticipantId } from '@fleetlm/protocol';
-import type { Kysely } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import type { Database } from '../storage/schema.ts';
-import { findDisabled, findParticipant } from './participants.ts';
-
-/** What every call needs to know of a participant. */
-export type Identity = Pick<Participant, 'kind' | 'status'>;
+import type { Db } from '../storage/database.ts';
+import { findDisabled, findIdentity, type Identity } from './participants.ts';
 
 /** A participant, or that there is none. */
 interface Entry {
@@ -21,11 +17,11 @@ const maxAgeMs = 5_000;
 
 /** Who is an agent, and who is disabled: asked at every call, changed almost never. */
 export class ParticipantDirectory {
-  readonly #db: Kysely<Database>;
+  readonly #db: Db;
   readonly #cache: LRUCache<ParticipantId, Entry>;
   #onDisabled: OnDisabled = () => {};
 
-  constructor(db: Kysely<Database>, clock: { now(): number } = performance) {
+  constructor(db: Db, clock: { now(): number } = performance) {
     this.#db = db;
     this.#cache = new LRUCache<ParticipantId, Entry>({
       max: maxEntries,
@@ -36,7 +32,7 @@ export class ParticipantDirectory {
       allowStaleOnFetchRejection: true,
       // Whoever is asking when a participant is forgotten gets an answer; it is not kept.
       ignoreFetchAbort: true,
-      fetchMethod: async (id: ParticipantId) => ({ identity: (await findParticipant(db, id)) ?? null }),
+      fetchMethod: async (id: ParticipantId) => ({ identity: await findIdentity(db, id) }),
     });
   }
 

@@ -1,5 +1,8 @@
 import type { JsonObject, Participant, ParticipantId, ParticipantKind } from '@fleetlm/protocol';
 import { type Kysely, sql } from 'kysely';
+import { loadSql } from '../lib/load-sql.ts';
+import { textArray } from '../storage/binary-array.ts';
+import type { Db } from '../storage/database.ts';
 import type { Database } from '../storage/schema.ts';
 
 /** Fields of an upsert; one that is not given keeps its value, or gets its default. */
@@ -19,6 +22,18 @@ export interface ParticipantFilter {
   readonly after?: string | undefined;
   readonly limit: number;
 }
+
+/** What every call needs to know of a participant. */
+export type Identity = Pick<Participant, 'kind' | 'status'>;
+
+const identityStatement = {
+  name: 'identity',
+  text: loadSql(new URL('./sql/identity.sql', import.meta.url)),
+};
+const disabledStatement = {
+  name: 'disabled-participants',
+  text: loadSql(new URL('./sql/disabled-participants.sql', import.meta.url)),
+};
 
 /** Makes a participant, or changes the given fields of the one that is there. */
 export async function upsertParticipant(
@@ -53,18 +68,16 @@ export async function findParticipants(
   return db.selectFrom('participants').selectAll().where('id', 'in', ids).execute();
 }
 
+/** What every call asks of a participant; null when there is none. */
+export async function findIdentity(db: Db, id: ParticipantId): Promise<Identity | null> {
+  const [row] = await db.query<Identity>(identityStatement, [id]);
+  return row ?? null;
+}
+
 /** Those of `ids` that are disabled. One array parameter: a list of values would be bounded at 65,535. */
-export async function findDisabled(
-  db: Kysely<Database>,
-  ids: readonly ParticipantId[],
-): Promise<ParticipantId[]> {
-  const rows = await db
-    .selectFrom('participants')
-    .select('id')
-    .where('id', '=', sql<ParticipantId>`any(${ids}::text[])`)
-    .where('status', '=', 'disabled')
-    .execute();
-  return rows.map(({ id }) => id);
+export async function findDisabled(db: Db, ids: readonly ParticipantId[]): Promise<ParticipantId[]> {
+  const rows = await db.query<{ id: ParticipantId }>(disabledStatement, [textArray(ids)]);
+  return rows.map((row) => row.id);
 }
 
 /** Participants by id, ascending. */

@@ -8,8 +8,8 @@ import type {
   SessionStatus,
 } from '@fleetlm/protocol';
 import { type Kysely, sql, type Transaction } from 'kysely';
-import { monotonicFactory } from 'ulid';
 import { loadSql } from '../lib/load-sql.ts';
+import { monotonicUlid } from '../lib/monotonic-ulid.ts';
 import type { Db } from '../storage/database.ts';
 import type { Database } from '../storage/schema.ts';
 
@@ -56,7 +56,7 @@ const readSessionStatement = {
   name: 'read-session',
   text: loadSql(new URL('./sql/read-session.sql', import.meta.url)),
 };
-const newSessionId = monotonicFactory();
+const newSessionId = monotonicUlid();
 
 /** A session, and whether `viewer` is a member of it now. Null: there is none. */
 export async function readSession(

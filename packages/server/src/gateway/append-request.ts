@@ -8,7 +8,7 @@ import {
 } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
 import type { Draft, Outcome } from '../conversation/append/draft.ts';
-import type { Identity } from '../conversation/participant-directory.ts';
+import type { Identity } from '../conversation/participants.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import { unreachable } from '../lib/unreachable.ts';

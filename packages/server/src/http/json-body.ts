@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { maxJsonDepth, wireError } from '@fleetlm/protocol';
 import type { FastifyInstance } from 'fastify';
-import { nestsDeeper } from './json-depth.ts';
+import { nestsDeeper } from '../lib/json-depth.ts';
 import { Refusal } from './problem.ts';
 
 /**

@@ -52,12 +52,17 @@ export class Registry<Id, A> {
     return this.#entries.get(id)?.actor === actor && this.#entries.delete(id);
   }
 
-  /** All actors, also those that are starting. */
-  entries(): [Id, A][] {
-    return [...this.#entries].map(([id, { actor }]) => [id, actor]);
+  /** All actors, also those that are starting. One that leaves meanwhile is left out; nothing is copied. */
+  visitAll(visit: (id: Id, actor: A) => void): void {
+    this.#entries.forEach((entry, id) => {
+      visit(id, entry.actor);
+    });
   }
 
-  runningEntries(): [Id, A][] {
-    return [...this.#entries].filter(([, entry]) => entry.isRunning).map(([id, { actor }]) => [id, actor]);
+  /** As `visitAll`, without those that are starting. */
+  visitRunning(visit: (id: Id, actor: A) => void): void {
+    this.#entries.forEach((entry, id) => {
+      if (entry.isRunning) visit(id, entry.actor);
+    });
   }
 }

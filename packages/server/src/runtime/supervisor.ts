@@ -42,8 +42,8 @@ export class Supervisor<Id, A extends Actor> {
   }
 
   /** All actors, also those that are starting. */
-  entries(): [Id, A][] {
-    return this.#registry.entries();
+  visitAll(visit: (id: Id, actor: A) => void): void {
+    this.#registry.visitAll(visit);
   }
 
   /**
@@ -62,7 +62,7 @@ export class Supervisor<Id, A extends Actor> {
   stop(): void {
     this.#stopped = true;
     clearInterval(this.#sweeper);
-    for (const [id, actor] of this.#registry.entries()) this.#end(id, actor);
+    this.#registry.visitAll((id, actor) => this.#end(id, actor));
   }
 
   #crash(id: Id, actor: A, error: unknown): void {
@@ -75,15 +75,17 @@ export class Supervisor<Id, A extends Actor> {
   #passivate(): void {
     const now = performance.now();
     // One that is still starting has nobody yet, and somebody who waits for it.
-    for (const [id, actor] of this.#registry.runningEntries()) {
-      if (!actor.isIdle) {
-        this.#idleSince.delete(actor);
-        continue;
-      }
-      const since = this.#idleSince.get(actor) ?? now;
-      this.#idleSince.set(actor, since);
-      if (now - since >= this.#options.idleMs) this.#end(id, actor);
-    }
+    this.#registry.visitRunning((id, actor) => {
+      if (actor.isIdle) this.#endIfOver(id, actor, now);
+      else this.#idleSince.delete(actor);
+    });
+  }
+
+  /** One that is idle, as it may have been at the look before. */
+  #endIfOver(id: Id, actor: A, now: number): void {
+    const since = this.#idleSince.get(actor) ?? now;
+    this.#idleSince.set(actor, since);
+    if (now - since >= this.#options.idleMs) this.#end(id, actor);
   }
 
   /** It leaves the registry first, so that nobody is handed an actor that is about to end. */

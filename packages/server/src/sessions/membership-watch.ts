@@ -39,10 +39,11 @@ export class MembershipWatch {
 
   async #check(): Promise<void> {
     const { db, sessions, log } = this.#options;
-    const followings = sessions.followings();
+    const { sessionIds, participantIds } = sessions.followings();
     try {
-      while (followings.length > 0) {
-        const former = await findFormerMembers(db, followings.splice(0, maxPerQuery));
+      while (sessionIds.length > 0) {
+        const slice = [sessionIds.splice(0, maxPerQuery), participantIds.splice(0, maxPerQuery)] as const;
+        const former = await findFormerMembers(db, ...slice);
         for (const { sessionId, participantId } of former) sessions.revoke(sessionId, participantId);
       }
     } catch (error) {

@@ -1,4 +1,5 @@
 import {
+  defaultPageSize,
   maxPageSize,
   type ParticipantId,
   type Session,
@@ -14,7 +15,7 @@ import type { Actor } from '../runtime/actor.ts';
 import type { Cache } from '../runtime/cache.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
-import { HotTail, maxTailMessages } from './hot-tail.ts';
+import { HotTail } from './hot-tail.ts';
 import { encodeReceipt, type Receipt, Receipts } from './receipts.ts';
 import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
 
@@ -26,6 +27,12 @@ export interface SessionServerOptions {
   readonly metrics: Metrics;
   /** Reports a failure from which it does not recover by itself. */
   readonly crash: (error: unknown) => void;
+}
+
+/** Who follows which session, as columns: the pairs are the elements at the same index. */
+export interface Followings {
+  readonly sessionIds: SessionId[];
+  readonly participantIds: ParticipantId[];
 }
 
 /** Batches that wait while the tail is loaded or repaired; what does not fit is read from the log instead. */
@@ -42,7 +49,8 @@ export class SessionServer implements Actor, FeedSource {
   readonly #options: SessionServerOptions;
   readonly #feeds = new Set<SessionFeed>();
   readonly #mailbox: Mailbox<readonly StoredMessage[]>;
-  readonly #receipts = new Receipts();
+  /** Null: no reader has read on. */
+  #receipts: Receipts | null = null;
   #tail = new HotTail();
   /** The newest seq that is known to be committed; beyond the tail's while something is missing. */
   #knownSeq = 0;
@@ -124,11 +132,14 @@ export class SessionServer implements Actor, FeedSource {
 
   /** A reader has read on; told at the next `flushReceipts`. */
   receipt(receipt: Receipt): void {
+    this.#receipts ??= new Receipts();
     this.#receipts.add(receipt);
   }
 
   flushReceipts(): void {
-    for (const receipt of this.#receipts.take()) {
+    const receipts = this.#receipts?.take() ?? [];
+    this.#receipts = null;
+    for (const receipt of receipts) {
       const broadcast = new Broadcast(this.#topic, 'read', encodeReceipt(receipt));
       if (receipt.audience === 'everybody') this.#options.pubsub.broadcast(broadcast);
       else for (const feed of this.#feedsOf(receipt.participantId)) feed.deliver(broadcast);
@@ -143,10 +154,13 @@ export class SessionServer implements Actor, FeedSource {
     this.#options.pubsub.broadcast(new Broadcast(this.#topic, 'session', JSON.stringify(session)));
   }
 
-  /** The participants that follow the session here. */
-  followers(): Set<ParticipantId> {
-    const ids = [...this.#feeds].map((feed) => feed.participantId);
-    return new Set(ids.filter((id) => id !== null));
+  /** Adds who follows the session here, once for each feed; the service, which may see all, is left out. */
+  addFollowings({ sessionIds, participantIds }: Followings): void {
+    for (const { participantId } of this.#feeds) {
+      if (participantId === null) continue;
+      sessionIds.push(this.#id);
+      participantIds.push(participantId);
+    }
   }
 
   /** The participant is no member any more: it sees nothing from here on. */
@@ -186,8 +200,9 @@ export class SessionServer implements Actor, FeedSource {
     return page;
   }
 
+  /** What a join shows; each message more is another page of the table. It grows as messages come. */
   async #loadTail(): Promise<HotTail> {
-    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: maxTailMessages }));
+    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: defaultPageSize }));
   }
 
   #feedsOf(participantId: ParticipantId): SessionFeed[] {

@@ -1,6 +1,5 @@
 import type { ParticipantId, Session, SessionId } from '@fleetlm/protocol';
 import type { AppendListener } from '../conversation/append/appender.ts';
-import type { MemberKey } from '../conversation/members.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -10,7 +9,7 @@ import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
 import type { HotTail } from './hot-tail.ts';
 import type { Receipt } from './receipts.ts';
-import { SessionServer } from './session-server.ts';
+import { type Followings, SessionServer } from './session-server.ts';
 
 export interface SessionSupervisorOptions {
   readonly db: Db;
@@ -105,13 +104,11 @@ export class SessionSupervisor implements AppendListener {
     this.#actors.find(session.id)?.changed(session);
   }
 
-  /** Who follows which session here; the service, which may see all, is left out. */
-  followings(): MemberKey[] {
-    return this.#actors
-      .entries()
-      .flatMap(([sessionId, server]) =>
-        [...server.followers()].map((participantId) => ({ sessionId, participantId })),
-      );
+  /** Who follows which session here. */
+  followings(): Followings {
+    const followings: Followings = { sessionIds: [], participantIds: [] };
+    this.#actors.visitAll((_id, server) => server.addFollowings(followings));
+    return followings;
   }
 
   /** A participant is no member of a session any more: its topics close. */

@@ -1,7 +1,6 @@
 import type { ClientFrame, Serializer, WireError } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
 import type { Channel, OpenChannel } from '../channels/channel.ts';
-import type { Config } from '../config/config.ts';
 import { unreachable } from '../lib/unreachable.ts';
 import { encodeTextFrame } from '../lib/websocket-frame.ts';
 import type { JoinResult } from '../observability/labels.ts';
@@ -18,21 +17,26 @@ import {
   PushReply,
   TopicPort,
 } from './topic-port.ts';
-import { TopicTable } from './topic-table.ts';
+import { type TopicLimits, TopicTable } from './topic-table.ts';
 
-export interface ConnectionTopicsOptions {
-  readonly connectionId: string;
+/** What the topics of all connections share. */
+export interface TopicsContext {
+  readonly openChannel: OpenChannel;
+  readonly topicLimits: TopicLimits;
+  readonly metrics: Metrics;
+  readonly tracing: Tracing;
+}
+
+/** What topics need of their connection. */
+export interface TopicsOwner {
+  readonly id: string;
   readonly principal: Principal;
   readonly serializer: Serializer;
   readonly queue: SendQueue;
-  readonly openChannel: OpenChannel;
-  readonly limits: Pick<Config['sockets'], 'maxTopics' | 'maxPendingFrames' | 'maxQueuedBytes'>;
-  readonly metrics: Metrics;
-  readonly tracing: Tracing;
   /** A channel has answered `rate_limited`. */
-  readonly onTooFast: () => void;
+  tooFast(): void;
   /** Adds who is connected. */
-  readonly logError: (fields: object, message: string) => void;
+  logError(fields: object, message: string): void;
 }
 
 /**
@@ -45,15 +49,15 @@ export class ConnectionTopics implements PortOwner {
   readonly serializer: Serializer;
   readonly queue: SendQueue;
   readonly table: TopicTable<Channel, Buffer>;
-  readonly #options: ConnectionTopicsOptions;
+  readonly #context: TopicsContext;
+  readonly #owner: TopicsOwner;
 
-  constructor(options: ConnectionTopicsOptions) {
-    const { maxTopics, maxPendingFrames, maxQueuedBytes } = options.limits;
-    this.#options = options;
-    this.serializer = options.serializer;
-    this.queue = options.queue;
-    // What one socket may hold of the server's memory is the same in both directions.
-    this.table = new TopicTable({ maxTopics, maxPendingFrames, maxPendingBytes: maxQueuedBytes });
+  constructor(context: TopicsContext, owner: TopicsOwner) {
+    this.#context = context;
+    this.#owner = owner;
+    this.serializer = owner.serializer;
+    this.queue = owner.queue;
+    this.table = new TopicTable(context.topicLimits);
   }
 
   /** Topics that are joined or being joined. */
@@ -88,7 +92,7 @@ export class ConnectionTopics implements PortOwner {
   }
 
   tooFast(): void {
-    this.#options.onTooFast();
+    this.#owner.tooFast();
   }
 
   /** Each channel call may bring the next effects; a loop, so that many waiting frames do not nest. */
@@ -138,11 +142,8 @@ export class ConnectionTopics implements PortOwner {
 
   #open({ join, payload }: Extract<ChannelEffect, { kind: 'open' }>): ChannelEffects {
     try {
-      join.channel = this.#options.openChannel(
-        this.#options.principal,
-        join.topic,
-        new TopicPort(this, join),
-      );
+      const port = new TopicPort(this, join);
+      join.channel = this.#context.openChannel(this.#owner.principal, join.topic, port);
     } catch (error) {
       this.#logCrash(join, error);
       this.#countJoin(join, 'crashed');
@@ -188,10 +189,10 @@ export class ConnectionTopics implements PortOwner {
   }
 
   #beginTrace(event: string, { topic }: ChannelJoin): Trace | null {
-    const { tracing, connectionId } = this.#options;
+    const { tracing } = this.#context;
     const name = tracing.isOn ? frameName(event) : undefined;
     const trace = name === undefined ? null : tracing.begin(name);
-    if (trace?.isRecorded) trace.add(frameAttributes(connectionId, topic));
+    if (trace?.isRecorded) trace.add(frameAttributes(this.#owner.id, topic));
     return trace;
   }
 
@@ -238,11 +239,11 @@ export class ConnectionTopics implements PortOwner {
   }
 
   #countJoin({ topic }: ChannelJoin, result: JoinResult): void {
-    this.#options.metrics.joinAnswered(topic, result);
+    this.#context.metrics.joinAnswered(topic, result);
   }
 
   #logCrash({ topic }: ChannelJoin, error: unknown, trace: Trace | null = null): void {
-    this.#options.logError({ topic, err: error, trace_id: trace?.traceId }, 'channel crashed');
+    this.#owner.logError({ topic, err: error, trace_id: trace?.traceId }, 'channel crashed');
     trace?.end('channel_crash');
   }
 }

@@ -9,37 +9,37 @@ import {
 import type { RawData, WebSocket } from 'ws';
 import type { ParticipantRates } from '../auth/participant-rates.ts';
 import type { Principal } from '../auth/principal.ts';
-import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { encodePongFrame } from '../lib/websocket-frame.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import type { Tracing } from '../observability/tracing.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 import { closeCodeOf } from './close-code.ts';
-import { ConnectionTopics } from './connection-topics.ts';
+import { ConnectionTopics, type TopicsContext, type TopicsOwner } from './connection-topics.ts';
 import type { Flusher } from './flusher.ts';
-import { SendQueue } from './send-queue.ts';
+import { SendQueue, type SendQueueOwner } from './send-queue.ts';
 import { binaryPayload } from './topic-effects.ts';
 
-export interface ConnectionOptions {
+/** What the connections of a server share: made once, since there are many of them. */
+export interface ConnectionContext extends TopicsContext {
+  readonly limits: Config['sockets'];
+  readonly rates: ParticipantRates;
+  /** The time between two sweeps. */
+  readonly sweepMs: number;
+  readonly flusher: Flusher;
+  readonly log: Log;
+  /** The socket is gone and every channel has left. Called once for each. */
+  readonly onClosed: (connection: Connection) => void;
+}
+
+/** A client that was let in. */
+export interface Client {
+  /** Unique among all servers and times. */
   readonly id: string;
   readonly ws: WebSocket;
   /** The raw socket below `ws`: what the send queue writes to. */
   readonly socket: Duplex;
   readonly serializer: Serializer;
   readonly principal: Principal;
-  readonly openChannel: OpenChannel;
-  readonly limits: Config['sockets'];
-  readonly rates: ParticipantRates;
-  /** The time between two sweeps. */
-  readonly sweepMs: number;
-  readonly flusher: Flusher;
-  readonly metrics: Metrics;
-  readonly tracing: Tracing;
-  readonly log: Log;
-  /** The socket is gone and every channel has left. Called once. */
-  readonly onClosed: (connection: Connection) => void;
 }
 
 /** Why the server closes a socket. */
@@ -57,11 +57,15 @@ export const slowConsumer: CloseReason = { code: 4008, reason: 'slow_consumer' }
  * is out, ws destroys the socket if the peer does not answer) → closed. Frames come from ws, and go to the topics
  * unless they come too fast. Created and swept by the SocketServer.
  */
-export class Connection {
+export class Connection implements SendQueueOwner, TopicsOwner {
+  readonly id: string;
   readonly principal: Principal;
+  readonly serializer: Serializer;
   readonly queue: SendQueue;
   readonly topics: ConnectionTopics;
-  readonly #options: ConnectionOptions;
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  readonly #context: ConnectionContext;
   #isClosing = false;
   /** With which code the server has closed it; null: the client did, or nobody yet. */
   #closeCode: number | null = null;
@@ -72,31 +76,20 @@ export class Connection {
   #expiry: NodeJS.Timeout | null = null;
   /** The newest ping that is not answered yet. */
   #ping: Buffer | null = null;
-  #activity: { readonly framesSeen: number; readonly sinceMs: number } | null = null;
+  /** How many frames the sweeps have seen, and when they saw the last ones. */
+  #framesSwept = -1;
+  #activeMs = 0;
 
-  constructor(options: ConnectionOptions) {
-    const { id, ws, socket, flusher, limits, principal, serializer, openChannel, metrics, tracing } = options;
-    this.#options = options;
+  constructor(context: ConnectionContext, { id, ws, socket, serializer, principal }: Client) {
+    const { flusher, limits } = context;
+    this.id = id;
     this.principal = principal;
-    this.queue = new SendQueue({
-      socket,
-      flusher,
-      limits,
-      isOpen: () => ws.readyState === ws.OPEN,
-      onSlow: () => this.close(slowConsumer),
-    });
-    this.topics = new ConnectionTopics({
-      connectionId: id,
-      principal,
-      serializer,
-      queue: this.queue,
-      openChannel,
-      limits,
-      metrics,
-      tracing,
-      onTooFast: () => this.#tooFast(),
-      logError: (fields, message) => this.#log('error', fields, message),
-    });
+    this.serializer = serializer;
+    this.#ws = ws;
+    this.#socket = socket;
+    this.#context = context;
+    this.queue = new SendQueue({ socket, flusher, limits, owner: this });
+    this.topics = new ConnectionTopics(context, this);
     ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
     ws.on('ping', (payload) => this.#onPing(payload));
     // A pong is no sign of life: browsers answer pings while the page hangs. It costs us all the same.
@@ -107,6 +100,10 @@ export class Connection {
     this.#watchExpiry();
   }
 
+  get isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
   /** Ends every channel and sends what waits, then a close frame. A slow reader gets only the close frame. */
   close({ code, reason }: CloseReason): void {
     if (this.#isClosing) return;
@@ -115,12 +112,16 @@ export class Connection {
     this.topics.endAll();
     if (code === 4008) this.queue.close();
     else this.queue.finish();
-    this.#options.ws.close(code, reason);
+    this.#ws.close(code, reason);
     this.#log('debug', { code, reason }, 'socket closed by the server');
   }
 
   terminate(): void {
-    this.#options.ws.terminate();
+    this.#ws.terminate();
+  }
+
+  tooSlow(): void {
+    this.close(slowConsumer);
   }
 
   /** Closes a client that has been silent for too long, or does not read. */
@@ -128,9 +129,10 @@ export class Connection {
     if (this.#isClosing) return;
     this.#watchExpiry();
     this.queue.sweep(nowMs);
-    if (this.#activity === null || this.#activity.framesSeen !== this.#framesSeen) {
-      this.#activity = { framesSeen: this.#framesSeen, sinceMs: nowMs };
-    } else if (nowMs - this.#activity.sinceMs >= this.#options.limits.idleMs) {
+    if (this.#framesSwept !== this.#framesSeen) {
+      this.#framesSwept = this.#framesSeen;
+      this.#activeMs = nowMs;
+    } else if (nowMs - this.#activeMs >= this.#context.limits.idleMs) {
       this.close({ code: 4009, reason: 'no_heartbeat' });
     }
   }
@@ -143,7 +145,7 @@ export class Connection {
     const { expiresAtMs } = this.principal;
     if (expiresAtMs === undefined || this.#expiry !== null) return;
     const leftMs = expiresAtMs - Date.now();
-    if (leftMs <= this.#options.sweepMs) {
+    if (leftMs <= this.#context.sweepMs) {
       this.#expiry = setTimeout(() => this.#expire(), Math.max(leftMs, 0));
     }
   }
@@ -159,13 +161,13 @@ export class Connection {
   #receive(data: RawData, isBinary: boolean): void {
     if (this.#isClosing) return;
     this.#framesSeen += 1;
-    this.#options.metrics.frameReceived();
+    this.#context.metrics.frameReceived();
     try {
       // ws hands over one Buffer with its default `binaryType`.
       const bytes = data as Buffer;
-      const frame = isBinary ? decodeBinary(bytes) : this.#options.serializer.decode(bytes.toString());
+      const frame = isBinary ? decodeBinary(bytes) : this.serializer.decode(bytes.toString());
       if (frame === null) this.close(isBinary ? truncatedBinary : malformedFrame);
-      else if (this.#options.rates.mayCall(this.principal, bytes.length))
+      else if (this.#context.rates.mayCall(this.principal, bytes.length))
         this.topics.receive(frame, bytes.length);
       else this.#refuse(frame);
       if (this.#isOffender) this.#silence();
@@ -200,20 +202,20 @@ export class Connection {
 
   /** A control frame counts as any other; nothing tells its sender but the end. */
   #count(bytes: number): void {
-    if (this.#isClosing || this.#options.rates.mayCall(this.principal, bytes)) return;
-    this.#tooFast();
+    if (this.#isClosing || this.#context.rates.mayCall(this.principal, bytes)) return;
+    this.tooFast();
     if (this.#isOffender) this.#silence();
   }
 
   /** The frame came too fast: its sender is told so, and nothing else comes of it. */
   #refuse(frame: ClientFrame): void {
     this.topics.refuse(frame, tooFast);
-    this.#tooFast();
+    this.tooFast();
   }
 
   /** Told for each answer `rate_limited`, also by channels, which must not be left in the middle of one. */
-  #tooFast(): void {
-    this.#options.metrics.rateLimited('frame');
+  tooFast(): void {
+    this.#context.metrics.rateLimited('frame');
     const nowMs = performance.now();
     this.#patience ??= new TokenBucket(patience, nowMs);
     this.#isOffender ||= !this.#patience.take(nowMs);
@@ -221,11 +223,10 @@ export class Connection {
 
   /** Closes, and reads no more of what the client has sent already: it would be answered for as long as it goes on. */
   #silence(): void {
-    const { ws, socket } = this.#options;
     this.close({ code: 1008, reason: 'rate_limited' });
-    ws.pause();
+    this.#ws.pause();
     // Its answer to the close frame is not read either.
-    socket.end();
+    this.#socket.end();
   }
 
   #onError(error: Error): void {
@@ -238,19 +239,23 @@ export class Connection {
 
   #onClosed(code: number): void {
     this.#isClosing = true;
-    const { metrics } = this.#options;
+    const { metrics } = this.#context;
     if (this.#closeCode === null) metrics.connectionClosed('client', code);
     else metrics.connectionClosed('server', this.#closeCode);
     if (this.#expiry !== null) clearTimeout(this.#expiry);
     this.topics.endAll();
     this.queue.close();
-    this.#options.onClosed(this);
+    this.#context.onClosed(this);
+  }
+
+  logError(fields: object, message: string): void {
+    this.#log('error', fields, message);
   }
 
   #log(level: 'debug' | 'error', fields: object, message: string): void {
-    const { log, id, principal } = this.#options;
+    const { id, principal } = this;
     const participantId = principal.kind === 'participant' ? principal.participantId : null;
-    log[level]({ connection_id: id, participant_id: participantId, ...fields }, message);
+    this.#context.log[level]({ connection_id: id, participant_id: participantId, ...fields }, message);
   }
 }
 

@@ -11,10 +11,15 @@ export interface SendQueueOptions {
   readonly socket: Writable;
   readonly flusher: Pick<Flusher, 'add'>;
   readonly limits: SendLimits;
+  readonly owner: SendQueueOwner;
+}
+
+/** What a send queue needs of its connection. */
+export interface SendQueueOwner {
   /** False once a close frame was sent: nothing may follow it. */
-  readonly isOpen: () => boolean;
+  readonly isOpen: boolean;
   /** The reader is too slow. Called once, from a flush or a sweep, never from `send`. */
-  readonly onSlow: () => void;
+  tooSlow(): void;
 }
 
 /** Below this a reader that catches up gets its next page: a page or two, so that the socket never runs dry. */
@@ -43,7 +48,7 @@ export class SocketClosedError extends Error {
 /**
  * All that is written to one socket: frames are collected and written together, once per flush.
  *
- * Owns the frames that wait and the waiters for `drained`. States: open → slow (told `onSlow`; frames are
+ * Owns the frames that wait and the promise of `drained`. States: open → slow (told `tooSlow`; frames are
  * dropped) → closed; open → closed. Called by its connection, and by the server's flusher.
  *
  * It writes whole frames to the raw socket beside ws, which writes only close frames there. Without
@@ -51,7 +56,10 @@ export class SocketClosedError extends Error {
  * never interleave.
  */
 export class SendQueue {
-  readonly #options: SendQueueOptions;
+  readonly #socket: Writable;
+  readonly #flusher: Pick<Flusher, 'add'>;
+  readonly #limits: SendLimits;
+  readonly #owner: SendQueueOwner;
   #frames: Buffer[] = [];
   /** Bytes of `#frames`; what is handed to the socket counts there. */
   #bytes = 0;
@@ -61,16 +69,19 @@ export class SendQueue {
   #isMarked = false;
   #writesUnderWay = 0;
   #writesDone = 0;
-  #waiters: PromiseWithResolvers<void>[] = [];
+  #whenDrained: PromiseWithResolvers<void> | null = null;
   #stall: { readonly writesDone: number; readonly sinceMs: number } | null = null;
 
-  constructor(options: SendQueueOptions) {
-    this.#options = options;
+  constructor({ socket, flusher, limits, owner }: SendQueueOptions) {
+    this.#socket = socket;
+    this.#flusher = flusher;
+    this.#limits = limits;
+    this.#owner = owner;
   }
 
   /** Bytes that neither the kernel nor the reader has taken. */
   get waitingBytes(): number {
-    return this.#bytes + this.#options.socket.writableLength;
+    return this.#bytes + this.#socket.writableLength;
   }
 
   /** Adds a whole WebSocket frame. It is never changed, so that a broadcast's bytes are shared. */
@@ -78,7 +89,7 @@ export class SendQueue {
     if (this.#state !== 'open') return;
     this.#frames.push(frame);
     this.#bytes += frame.length;
-    if (this.#bytes + this.#options.socket.writableLength > this.#options.limits.maxQueuedBytes) {
+    if (this.#bytes + this.#socket.writableLength > this.#limits.maxQueuedBytes) {
       this.#checkBound(frame);
     }
     this.#mark();
@@ -87,9 +98,9 @@ export class SendQueue {
   /** Writes what was collected, as far as the socket takes it. */
   flush(): void {
     this.#isMarked = false;
-    if (this.#state === 'slow') this.#options.onSlow();
+    if (this.#state === 'slow') this.#owner.tooSlow();
     // The peer has closed, or ws has: the close frame is out.
-    if (!this.#options.isOpen()) this.close();
+    if (!this.#owner.isOpen) this.close();
     while (this.#frames.length > 0 && this.#mayWrite()) this.#write(this.#takeChunk());
   }
 
@@ -99,9 +110,9 @@ export class SendQueue {
       this.#stall = null;
     } else if (this.#stall === null || this.#stall.writesDone !== this.#writesDone) {
       this.#stall = { writesDone: this.#writesDone, sinceMs: nowMs };
-    } else if (nowMs - this.#stall.sinceMs >= this.#options.limits.stallMs) {
+    } else if (nowMs - this.#stall.sinceMs >= this.#limits.stallMs) {
       this.#becomeSlow();
-      this.#options.onSlow();
+      this.#owner.tooSlow();
     }
   }
 
@@ -109,9 +120,8 @@ export class SendQueue {
   drained(): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(new SocketClosedError());
     if (this.waitingBytes <= lowMarkBytes) return Promise.resolve();
-    const waiter = Promise.withResolvers<void>();
-    this.#waiters.push(waiter);
-    return waiter.promise;
+    this.#whenDrained ??= Promise.withResolvers();
+    return this.#whenDrained.promise;
   }
 
   /** Drops what waits: it must not be delivered any more. What the socket has taken cannot be called back. */
@@ -121,7 +131,7 @@ export class SendQueue {
 
   /** Writes all that waits, whatever the socket takes, and closes: a close frame comes next. */
   finish(): void {
-    if (this.#state === 'open' && this.#frames.length > 0 && this.#options.isOpen()) {
+    if (this.#state === 'open' && this.#frames.length > 0 && this.#owner.isOpen) {
       this.#write(this.#frames);
     }
     this.close();
@@ -131,18 +141,19 @@ export class SendQueue {
   close(): void {
     this.#state = 'closed';
     this.#drop();
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(new SocketClosedError());
+    this.#whenDrained?.reject(new SocketClosedError());
+    this.#whenDrained = null;
   }
 
   #mark(): void {
     if (this.#isMarked) return;
     this.#isMarked = true;
-    this.#options.flusher.add(this);
+    this.#flusher.add(this);
   }
 
   /** Too much waits: write what the kernel takes, then judge. A burst to a fast reader is not its fault. */
   #checkBound(newest: Buffer): void {
-    const { maxQueuedBytes } = this.#options.limits;
+    const { maxQueuedBytes } = this.#limits;
     const isAlone = this.waitingBytes === newest.length;
     if (isAlone) this.#exemptBytes = newest.length;
     if (!isAlone && this.waitingBytes - this.#exemptBytes > maxQueuedBytes) {
@@ -165,7 +176,7 @@ export class SendQueue {
 
   /** One write of ours at a time, so that each completed one is progress that `sweep` can see. */
   #mayWrite(): boolean {
-    return this.#writesUnderWay === 0 || this.#options.socket.writableLength === 0;
+    return this.#writesUnderWay === 0 || this.#socket.writableLength === 0;
   }
 
   #takeChunk(): Buffer[] {
@@ -185,7 +196,7 @@ export class SendQueue {
   }
 
   #write(frames: readonly Buffer[]): void {
-    const { socket } = this.#options;
+    const socket = this.#socket;
     if (frames.length === 1) socket.write(frames[0]);
     else if (bytesOf(frames) <= joinedBytes) socket.write(Buffer.concat(frames));
     else writeTogether(socket, frames);
@@ -193,24 +204,25 @@ export class SendQueue {
     if (socket.writableLength === 0) this.#progressed();
     else {
       this.#writesUnderWay += 1;
-      socket.write(nothing, this.#written);
+      socket.write(nothing, (error) => this.#written(error));
     }
   }
 
   /** All that was written before is with the kernel. */
-  readonly #written = (error?: Error | null): void => {
+  #written(error?: Error | null): void {
     this.#writesUnderWay -= 1;
     // A broken socket takes nothing: its bytes are gone, but not drained. Its `close` event comes next.
     if (error || this.#state !== 'open') return;
     this.#progressed();
     if (this.#frames.length > 0 && !this.#isMarked) this.flush();
-  };
+  }
 
   #progressed(): void {
     this.#writesDone += 1;
     if (this.waitingBytes === 0) this.#exemptBytes = 0;
-    if (this.#waiters.length > 0 && this.waitingBytes <= lowMarkBytes) {
-      for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+    if (this.#whenDrained !== null && this.waitingBytes <= lowMarkBytes) {
+      this.#whenDrained.resolve();
+      this.#whenDrained = null;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,13 @@ import type { HandshakeStatus } from '../observability/labels.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { Load } from '../runtime/load-monitor.ts';
-import { type CloseReason, Connection, type ConnectionOptions, slowConsumer } from './connection.ts';
+import {
+  type Client,
+  type CloseReason,
+  Connection,
+  type ConnectionContext,
+  slowConsumer,
+} from './connection.ts';
 import { Flusher } from './flusher.ts';
 import { type Handshake, readHandshake } from './handshake.ts';
 
@@ -80,6 +86,7 @@ export class SocketServer implements AsyncDisposable {
   readonly #options: SocketServerOptions;
   readonly #webSockets: WebSocketServer;
   readonly #flusher = new Flusher();
+  readonly #context: ConnectionContext;
   readonly #connections = new Set<Connection>();
   /** Sockets whose client waits to be authenticated, and since when. */
   readonly #handshakes = new Map<Duplex, number>();
@@ -91,8 +98,9 @@ export class SocketServer implements AsyncDisposable {
   constructor(options: SocketServerOptions) {
     this.#options = options;
     const { sockets } = options.config;
+    this.#context = this.#createContext();
     this.#webSockets = createWebSocketServer(sockets.maxFrameBytes);
-    this.#sweeper = setInterval(this.#sweepSoon, sweepInterval(sockets)).unref();
+    this.#sweeper = setInterval(this.#sweepSoon, this.#context.sweepMs).unref();
   }
 
   get connectionCount(): number {
@@ -217,30 +225,36 @@ export class SocketServer implements AsyncDisposable {
     refuse(socket, status);
   }
 
-  #connect(client: Pick<ConnectionOptions, 'ws' | 'socket' | 'serializer' | 'principal'>): void {
+  #connect(client: Omit<Client, 'id'>): void {
     client.socket.off('error', destroy);
+    this.#options.metrics.handshakeAnswered(101);
+    // Not a UUID: Node's is a rope of sixteen pieces, which takes ten times the memory as long as the socket is open.
+    const id = randomBytes(16).toString('hex');
+    this.#connections.add(new Connection(this.#context, { ...client, id }));
+  }
+
+  #createContext(): ConnectionContext {
     const { openChannel, log, config, rates, metrics, tracing } = this.#options;
-    metrics.handshakeAnswered(101);
-    const connection = new Connection({
-      ...client,
-      id: randomUUID(),
+    const { maxTopics, maxPendingFrames, maxQueuedBytes } = config.sockets;
+    return {
       openChannel,
       tracing,
       log,
       limits: config.sockets,
+      // What one socket may hold of the server's memory is the same in both directions.
+      topicLimits: { maxTopics, maxPendingFrames, maxPendingBytes: maxQueuedBytes },
       rates: rates.participants,
       sweepMs: sweepInterval(config.sockets),
       flusher: this.#flusher,
       metrics,
-      onClosed: (closed) => this.#forget(closed),
-    });
-    this.#connections.add(connection);
+      onClosed: (connection) => this.#forget(connection),
+    };
   }
 
   /** Each queue has its bound, and all together have one: the longest go first, and come back by cursor. */
-  #boundQueues(): void {
+  #boundQueues(queuedBytes: number): void {
     const { maxTotalQueuedBytes } = this.#options.config.sockets;
-    let total = this.queuedBytes;
+    let total = queuedBytes;
     if (total <= maxTotalQueuedBytes) return;
     for (const connection of [...this.#connections].sort(byWaitingBytes)) {
       if (total <= maxTotalQueuedBytes) return;
@@ -267,8 +281,12 @@ export class SocketServer implements AsyncDisposable {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const connection of this.#connections) connection.sweep(nowMs);
-    this.#boundQueues();
+    let queuedBytes = 0;
+    for (const connection of this.#connections) {
+      connection.sweep(nowMs);
+      queuedBytes += connection.queue.waitingBytes;
+    }
+    this.#boundQueues(queuedBytes);
     for (const [socket, sinceMs] of this.#handshakes) {
       if (nowMs - sinceMs >= handshakeMs) socket.destroy();
     }

@@ -10,17 +10,31 @@ export type ConnectionTarget = Pick<
 const connectTimeoutMs = 5_000;
 
 /** `pg`'s settings for a connection of ours. */
-export function toClientConfig(target: ConnectionTarget, applicationName: string): ClientConfig {
+export function toClientConfig(
+  target: ConnectionTarget,
+  applicationName: string,
+  settings: Readonly<Record<string, string>> = {},
+): ClientConfig {
   return {
-    ...target,
+    // What `toIsoTime` reads, whatever the database's defaults are.
+    ...withSettings(target, { timezone: 'UTC', datestyle: 'ISO', ...settings }),
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     // A peer that is gone is noticed in the end even on a connection that only waits.
     keepAlive: true,
     types: columnTypes,
-    // What `toIsoTime` reads, whatever the database's defaults are.
-    options: '-c timezone=UTC -c datestyle=ISO',
   };
+}
+
+/** `pg` prefers a URL's options to all others: then ours stand there too, behind them, and hold. */
+function withSettings(target: ConnectionTarget, settings: Readonly<Record<string, string>>): ClientConfig {
+  const ours = Object.entries(settings)
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' ');
+  const url = target.connectionString ?? '';
+  const theirs = new URLSearchParams(url.split('?')[1]).get('options');
+  if (theirs === null) return { ...target, options: ours };
+  return { ...target, connectionString: `${url}&options=${encodeURIComponent(`${theirs} ${ours}`)}` };
 }
 
 /** Seqs and counts stay far below 2^53; times go to the wire as texts, so a `Date` would only cost. */

@@ -2,12 +2,14 @@ import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { up as conversation } from './migrations/0001-conversation.ts';
 import { up as inbox } from './migrations/0002-inbox.ts';
+import { up as preview } from './migrations/0003-preview.ts';
 import type { Database } from './schema.ts';
 
 /** Every migration by its name, in order. Append only: a migration that has run somewhere never changes. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-conversation': { up: conversation },
   '0002-inbox': { up: inbox },
+  '0003-preview': { up: preview },
 };
 
 /**

@@ -66,6 +66,13 @@ test.each(Object.entries(previews))('%s', async (_, [content, preview]) => {
   expect(await previewsInSql([json])).toEqual([preview]);
 });
 
+test('Postgres puts it into the query that asks for it: no call for each message', async () => {
+  const { rows } = await client.query('explain (verbose) select message_preview(content) from chat_messages');
+  const plan = JSON.stringify(rows);
+  expect(plan).toContain('text_of_parts');
+  expect(plan).not.toContain('message_preview');
+});
+
 const text = fc.oneof(
   fc.string({ unit: 'grapheme', maxLength: 300 }),
   fc.string({ unit: 'binary', maxLength: 300 }),

@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 test('a participant is known once it was looked up; one that is absent is null', async () => {
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   expect(directory.peek(alice)).toBeUndefined();
   expect(await directory.find(alice)).toMatchObject({ kind: 'user', status: 'active' });
   expect(directory.peek(alice)).toMatchObject({ kind: 'user' });
@@ -29,7 +29,7 @@ test('a participant is known once it was looked up; one that is absent is null',
 });
 
 test('a change on this node is seen by the next call', async () => {
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   await directory.find(alice);
   await upsertParticipant(db.kysely, alice, { status: 'disabled' });
   directory.changed({ id: alice, status: 'active' });
@@ -38,7 +38,7 @@ test('a change on this node is seen by the next call', async () => {
 });
 
 test('forgotten while it is looked up: whoever asked is answered, and nothing old is kept', async () => {
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   const asked = [directory.find(bob), directory.find(bob)];
   directory.changed({ id: bob, status: 'active' });
   const after = directory.find(bob);
@@ -49,7 +49,7 @@ test('forgotten while it is looked up: whoever asked is answered, and nothing ol
 });
 
 test('whoever listens hears of one that was disabled here, and of no other change', async () => {
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   const heard: string[] = [];
   directory.listen((id) => heard.push(id));
   directory.changed({ id: alice, status: 'active' });
@@ -58,7 +58,7 @@ test('whoever listens hears of one that was disabled here, and of no other chang
 });
 
 test('disabled ones are found among any number, and asked of the database', async () => {
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   await upsertParticipant(db.kysely, alice, { status: 'active' });
   await upsertParticipant(db.kysely, bob, { status: 'active' });
   expect(await directory.isDisabled(bob)).toBe(false);
@@ -75,7 +75,7 @@ describe('what is too old', () => {
   const clock = { time: 0, now: () => clock.time };
 
   async function knownForTooLong(id: ParticipantId): Promise<ParticipantDirectory> {
-    const directory = new ParticipantDirectory(db.kysely, clock);
+    const directory = new ParticipantDirectory(db, clock);
     await directory.find(id);
     clock.time += 60_000;
     return directory;

@@ -78,7 +78,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   });
   await appender.start();
   resources.defer(() => appender.stop());
-  const directory = new ParticipantDirectory(db.kysely);
+  const directory = new ParticipantDirectory(db);
   const pubsub = new LocalPubSub(metrics);
   const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
   const sessions = new SessionSupervisor(actors);

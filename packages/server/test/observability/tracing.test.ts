@@ -129,7 +129,7 @@ describe('a message', () => {
     expect(frame.parentSpanId).toBeUndefined();
     expect(frame.kind).toBe(2); // SPAN_KIND_SERVER
     expect(frame.attributes).toEqual({
-      'fleetlm.connection_id': expect.stringMatching(/^[\da-f-]{36}$/),
+      'fleetlm.connection_id': expect.stringMatching(/^[\da-f]{32}$/),
       'fleetlm.session_id': sessionId,
     });
     expect(append.attributes).toMatchObject({ 'fleetlm.outcome': 'stored', 'fleetlm.seq': seq });

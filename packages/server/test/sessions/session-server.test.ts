@@ -190,7 +190,8 @@ describe('reads', () => {
     ['the newest, from the tail', { limit: 3 }, 250, range(248, 250), 0],
     ['after a cursor in the tail', { afterSeq: 200, limit: 3 }, 250, [201, 202, 203], 0],
     ['at the end', { afterSeq: 250, limit: 3 }, 250, [], 0],
-    ['more of the newest than the tail has', { limit: 101 }, 250, range(150, 250), 1],
+    ['a page of the newest, of which a cold tail is one', { limit: 50 }, 250, range(201, 250), 0],
+    ['more of the newest than the tail has', { limit: 51 }, 250, range(200, 250), 1],
     ['after a cursor before the tail', { afterSeq: 0, limit: 3 }, 250, [1, 2, 3], 1],
     ['before a cursor', { beforeSeq: 250, limit: 2 }, 250, [248, 249], 1],
   ])('%s', async (_name, wanted, head, seqs, queries) => {

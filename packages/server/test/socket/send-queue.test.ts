@@ -141,10 +141,14 @@ describe('one socket', () => {
       socket: server,
       flusher,
       limits: { maxQueuedBytes: mebibyte, stallMs: 10_000, ...limits },
-      isOpen,
-      onSlow: () => {
-        slow += 1;
-        queue.close();
+      owner: {
+        get isOpen() {
+          return isOpen();
+        },
+        tooSlow() {
+          slow += 1;
+          queue.close();
+        },
       },
     });
     return { queue, client, server, writes: countWrites(server), slow: () => slow };

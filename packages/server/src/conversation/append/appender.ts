@@ -1,8 +1,8 @@
 import type { MessageId, SessionId } from '@fleetlm/protocol';
-import { monotonicFactory } from 'ulid';
 import type { Config } from '../../config/config.ts';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
+import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { ConnectionTarget } from '../../storage/connection.ts';
 import { shardKeyOf } from '../shard-key.ts';
@@ -47,7 +47,7 @@ export class Appender implements LaneOwner {
   readonly #allLanes: readonly Lane[];
   readonly #detoured = new Map<SessionId, number>();
   readonly #byClientId = new Map<string, PendingAppend>();
-  readonly #newId = monotonicFactory();
+  readonly #newId = monotonicUlid();
   #listener: AppendListener | null = null;
   #sweeper: NodeJS.Timeout | null = null;
   #pendingRows = 0;

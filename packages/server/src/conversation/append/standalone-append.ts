@@ -1,7 +1,7 @@
 import type { MessageId, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { Client } from 'pg';
-import { monotonicFactory } from 'ulid';
 import { Failpoints } from '../../lib/failpoints.ts';
+import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
 import { noAppendHook } from './append-hook.ts';
 import { appendBatch, prepareAppend } from './append-transaction.ts';
@@ -14,7 +14,7 @@ export interface StandaloneDraft {
   readonly contentJson: string;
 }
 
-const newId = monotonicFactory();
+const newId = monotonicUlid();
 const options = { hook: noAppendHook, failpoints: new Failpoints(), resubmitted: false };
 /** The defaults of the server; whoever measures meets neither. */
 const settings = { statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false };

@@ -2,7 +2,7 @@ import type { MessageId, ParticipantId, SessionId } from '@fleetlm/protocol';
 import { loadSql } from '../../lib/load-sql.ts';
 import type { Db } from '../../storage/database.ts';
 import type { MemberKey } from '../members.ts';
-import type { InboxEntry } from './inbox-entry.ts';
+import type { InboxEntry, ShownCursor } from './inbox-entry.ts';
 
 /** Where a page begins: after the entry with this activity and session. */
 export interface InboxCursor {
@@ -24,16 +24,16 @@ interface EntryRow {
   readonly last_message_id: MessageId | null;
   readonly last_message_at: string | null;
   readonly preview: string | null;
-  readonly initiator_last_read_seq: number;
-  readonly initiator_last_read_id: MessageId | null;
-  readonly initiator_last_read_at: string | null;
-  readonly peer_last_read_seq: number | null;
-  readonly peer_last_read_id: MessageId | null;
-  readonly peer_last_read_at: string | null;
   readonly last_read_seq: number;
+  readonly last_read_message_id: MessageId | null;
+  readonly last_read_at: string | null;
   readonly own_sent: number;
   readonly own_sent_through_read: number;
   readonly activity_at: string;
+  /** Of the other one in a direct session, or of a group's initiator; null in one's own group. */
+  readonly other_last_read_seq: number | null;
+  readonly other_last_read_message_id: MessageId | null;
+  readonly other_last_read_at: string | null;
 }
 
 interface MarkRow {
@@ -59,6 +59,9 @@ const membershipsStatement = {
   name: 'inbox-memberships',
   text: loadSql(new URL('./sql/inbox-memberships.sql', import.meta.url)),
 };
+
+/** A group has no peer. */
+const noCursor: ShownCursor = { seq: 0, messageId: null, at: null };
 
 /** A participant's sessions, the newest activity first. */
 export async function readInboxPage(
@@ -138,19 +141,23 @@ function toEntry(row: EntryRow): InboxEntry {
     lastMessageId: row.last_message_id,
     lastMessageAt: row.last_message_at,
     preview: row.preview,
-    initiatorRead: {
-      seq: row.initiator_last_read_seq,
-      messageId: row.initiator_last_read_id,
-      at: row.initiator_last_read_at,
-    },
-    peerRead: {
-      seq: row.peer_last_read_seq ?? 0,
-      messageId: row.peer_last_read_id,
-      at: row.peer_last_read_at,
-    },
+    initiatorRead: toCursor(row, row.initiator_id),
+    peerRead: toCursor(row, row.peer_id),
     lastReadSeq: row.last_read_seq,
     ownSent: row.own_sent,
     ownSentThroughRead: row.own_sent_through_read,
     activityAt: row.activity_at,
+  };
+}
+
+/** The cursor of a session's initiator or peer: the participant's own, or the other's, of which there is one at most. */
+function toCursor(row: EntryRow, memberId: ParticipantId | null): ShownCursor {
+  if (memberId === null) return noCursor;
+  if (memberId === row.participant_id)
+    return { seq: row.last_read_seq, messageId: row.last_read_message_id, at: row.last_read_at };
+  return {
+    seq: row.other_last_read_seq ?? 0,
+    messageId: row.other_last_read_message_id,
+    at: row.other_last_read_at,
   };
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { nestsDeeper } from '../../src/http/json-depth.ts';
+import { nestsDeeper } from '../../src/lib/json-depth.ts';
 
 describe('whether JSON nests deeper than three levels', () => {
   test.each([

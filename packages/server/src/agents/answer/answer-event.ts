@@ -1,0 +1,22 @@
+import type { DraftInput } from '@fleetlm/protocol';
+import type { Chunk } from '../../streams/chunk.ts';
+import type { CallFailure } from '../call-failure.ts';
+
+/**
+ * What an answer says, in order. Each ends with exactly one `end`. An answer of nothing else (202, 204, no body)
+ * completes the turn.
+ */
+export type AnswerEvent =
+  | { readonly kind: 'chunk'; readonly chunk: Chunk }
+  | { readonly kind: 'messages'; readonly messages: readonly DraftInput[] }
+  | AnswerEnd;
+
+export interface AnswerEnd {
+  readonly kind: 'end';
+  /** Why the answer ended before it was complete; what came before counts. */
+  readonly failure: CallFailure | null;
+  /** Lines and events that were no chunk. */
+  readonly droppedLines: number;
+  /** The beginning of the body, for the delivery log. */
+  readonly excerpt: string;
+}

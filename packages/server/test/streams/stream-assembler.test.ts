@@ -1,0 +1,403 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Chunk } from '../../src/streams/chunk.ts';
+import { joinMs, StreamAssembler, type StreamPush } from '../../src/streams/stream-assembler.ts';
+import type { Termination } from '../../src/streams/termination.ts';
+import { disturbedStream, stream } from './chunk-arbitraries.ts';
+import { asJson, foldAll } from './sdk-messages.ts';
+
+const runs = Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
+const limits = { maxBytes: 1_000, maxChunkBytes: 100, maxChunks: 50 };
+const size = 10;
+
+const start: Chunk = { type: 'text-start', id: '1' };
+const otherStart: Chunk = { type: 'reasoning-start', id: '1' };
+
+function delta(text: string): Chunk {
+  return { type: 'text-delta', id: '1', delta: text };
+}
+
+function otherDelta(text: string): Chunk {
+  return { type: 'reasoning-delta', id: '1', delta: text };
+}
+
+/** A stream with two open parts at a time of 0 ms; "a" was just sent. */
+function begun(): StreamAssembler {
+  const assembler = new StreamAssembler(limits);
+  for (const chunk of [start, otherStart, delta('a')]) assembler.push(chunk, size, 0);
+  return assembler;
+}
+
+function after(assembler: StreamAssembler, act: (assembler: StreamAssembler) => unknown): StreamAssembler {
+  act(assembler);
+  return assembler;
+}
+
+type State = 'fresh' | 'quiet' | 'waiting' | 'finishing' | 'stopping' | 'failing' | 'ended';
+
+const states: Record<State, () => StreamAssembler> = {
+  fresh: () => new StreamAssembler(limits),
+  quiet: begun,
+  waiting: () => after(begun(), (assembler) => assembler.push(delta('b'), size, 1)),
+  finishing: () =>
+    after(begun(), (assembler) => assembler.push({ type: 'finish', finishReason: 'stop' }, size, 1)),
+  stopping: () => after(begun(), (assembler) => assembler.end('stopped', 1)),
+  failing: () => after(begun(), (assembler) => assembler.push(delta('x'), limits.maxChunkBytes + 1, 1)),
+  ended: () => after(states.finishing(), (assembler) => assembler.close()),
+};
+
+/** What happens, 2 ms in. */
+const events = {
+  delta: (assembler) => assembler.push(delta('c'), size, 2),
+  lateDelta: (assembler) => assembler.push(delta('c'), size, joinMs),
+  otherDelta: (assembler) => assembler.push(otherDelta('r'), size, 2),
+  describedDelta: (assembler) => assembler.push({ ...delta('c'), providerMetadata: {} }, size, 2),
+  whole: (assembler) => assembler.push({ type: 'start-step' }, size, 2),
+  unknown: (assembler) => assembler.push({ type: 'unknown' }, size, 2),
+  misplaced: (assembler) => assembler.push({ type: 'text-end', id: '2' }, size, 2),
+  rejected: (assembler) => assembler.reject(size, 2),
+  finish: (assembler) => assembler.push({ type: 'finish' }, size, 2),
+  abort: (assembler) => assembler.push({ type: 'abort' }, size, 2),
+  error: (assembler) => assembler.push({ type: 'error' }, size, 2),
+  largeChunk: (assembler) => assembler.push(delta('c'), limits.maxChunkBytes + 1, 2),
+  largeReject: (assembler) => assembler.reject(limits.maxBytes, 2),
+  flush: (assembler) => assembler.flush(2),
+  endFinish: (assembler) => assembler.end('finish', 2),
+  endStopped: (assembler) => assembler.end('stopped', 2),
+  endInterrupted: (assembler) => assembler.end('interrupted', 2),
+  endError: (assembler) => assembler.end('error', 2),
+  close: (assembler) => listOf(assembler.close()),
+  closeAsStopped: (assembler) => listOf(assembler.close('stopped')),
+} satisfies Record<string, (assembler: StreamAssembler) => readonly StreamPush[]>;
+
+/** What is sent; what the state is then, and how it ends; whether deltas wait. */
+type Cell = readonly [pushes: readonly string[], state: string, waits?: 'waits'];
+
+const finishes = [[], 'ending finish'] as const;
+const stops = [[], 'ending stopped'] as const;
+const interrupts = [[], 'ending interrupted'] as const;
+const fails = [[], 'ending error'] as const;
+const rejects = [[], 'ending error chunk_too_large'] as const;
+const nothing = [[], 'running'] as const;
+
+/** From a state in which nothing is taken any more. */
+function taken(
+  cell: Cell,
+): Record<Exclude<keyof typeof events, 'endStopped' | 'close' | 'closeAsStopped'>, Cell> {
+  return {
+    delta: cell,
+    lateDelta: cell,
+    otherDelta: cell,
+    describedDelta: cell,
+    whole: cell,
+    unknown: cell,
+    misplaced: cell,
+    rejected: cell,
+    finish: cell,
+    abort: cell,
+    error: cell,
+    largeChunk: cell,
+    largeReject: cell,
+    flush: cell,
+    endFinish: cell,
+    endInterrupted: cell,
+    endError: cell,
+  };
+}
+
+const table: Record<State, Record<keyof typeof events, Cell>> = {
+  fresh: {
+    delta: nothing,
+    lateDelta: nothing,
+    otherDelta: nothing,
+    describedDelta: nothing,
+    whole: [['0 start-step'], 'running'],
+    unknown: [['0 unknown'], 'running'],
+    misplaced: nothing,
+    rejected: nothing,
+    finish: finishes,
+    abort: stops,
+    error: fails,
+    largeChunk: rejects,
+    largeReject: rejects,
+    flush: nothing,
+    endFinish: finishes,
+    endStopped: stops,
+    endInterrupted: interrupts,
+    endError: fails,
+    close: nothing,
+    closeAsStopped: nothing,
+  },
+  quiet: {
+    delta: [[], 'running', 'waits'],
+    lateDelta: [['3 text-delta c'], 'running'],
+    otherDelta: [[], 'running', 'waits'],
+    describedDelta: [['3 text-delta c'], 'running'],
+    whole: [['3 start-step'], 'running'],
+    unknown: [['3 unknown'], 'running'],
+    misplaced: nothing,
+    rejected: nothing,
+    finish: finishes,
+    abort: stops,
+    error: fails,
+    largeChunk: rejects,
+    largeReject: rejects,
+    flush: nothing,
+    endFinish: finishes,
+    endStopped: stops,
+    endInterrupted: interrupts,
+    endError: fails,
+    close: nothing,
+    closeAsStopped: nothing,
+  },
+  waiting: {
+    delta: [[], 'running', 'waits'],
+    lateDelta: [['3 text-delta bc'], 'running'],
+    otherDelta: [['3 text-delta b'], 'running', 'waits'],
+    describedDelta: [['3 text-delta b', '4 text-delta c'], 'running'],
+    whole: [['3 text-delta b', '4 start-step'], 'running'],
+    unknown: [['3 text-delta b', '4 unknown'], 'running'],
+    misplaced: [[], 'running', 'waits'],
+    rejected: [[], 'running', 'waits'],
+    finish: [['3 text-delta b'], 'ending finish'],
+    abort: [['3 text-delta b'], 'ending stopped'],
+    error: [['3 text-delta b'], 'ending error'],
+    largeChunk: [['3 text-delta b'], 'ending error chunk_too_large'],
+    largeReject: [['3 text-delta b'], 'ending error chunk_too_large'],
+    flush: [['3 text-delta b'], 'running'],
+    endFinish: [['3 text-delta b'], 'ending finish'],
+    endStopped: [['3 text-delta b'], 'ending stopped'],
+    endInterrupted: [['3 text-delta b'], 'ending interrupted'],
+    endError: [['3 text-delta b'], 'ending error'],
+    close: [[], 'running', 'waits'],
+    closeAsStopped: [[], 'running', 'waits'],
+  },
+  finishing: {
+    ...taken(finishes),
+    endStopped: stops,
+    close: [['3 finish stop'], 'ended finish'],
+    closeAsStopped: [['3 abort'], 'ended finish'],
+  },
+  stopping: {
+    ...taken(stops),
+    endStopped: stops,
+    close: [['3 abort'], 'ended stopped'],
+    closeAsStopped: [['3 abort'], 'ended stopped'],
+  },
+  failing: {
+    ...taken(rejects),
+    endStopped: stops,
+    close: [['3 error A chunk of the answer is too large'], 'ended error chunk_too_large'],
+    closeAsStopped: [['3 abort'], 'ended error chunk_too_large'],
+  },
+  ended: {
+    ...taken([[], 'ended finish']),
+    endStopped: [[], 'ended finish'],
+    close: [[], 'ended finish'],
+    closeAsStopped: [[], 'ended finish'],
+  },
+};
+
+describe.each(Object.entries(table))('%s', (state, row) => {
+  test.each(Object.entries(row))('%s', (event, cell) => {
+    const assembler = states[state as State]();
+    const pushes = events[event as keyof typeof events](assembler);
+    expect(viewOf(assembler, pushes)).toEqual(cell);
+  });
+});
+
+function viewOf(assembler: StreamAssembler, pushes: readonly StreamPush[]): Cell {
+  const { termination, problem } = assembler.ending ?? {};
+  const state = [assembler.state, termination, problem].filter(Boolean).join(' ');
+  const sent = pushes.map(textOf);
+  return assembler.deadlineMs === null ? [sent, state] : [sent, state, 'waits'];
+}
+
+function textOf({ index, chunk }: StreamPush): string {
+  const { type, delta, errorText, finishReason } = chunk;
+  return [index, type, delta ?? errorText ?? finishReason].filter((value) => value !== undefined).join(' ');
+}
+
+function listOf(push: StreamPush | null): StreamPush[] {
+  return push === null ? [] : [push];
+}
+
+describe('any stream, flushed, saved, ended and closed at any time', () => {
+  const step = fc.oneof(
+    { weight: 12, arbitrary: fc.constant('push' as const) },
+    { weight: 3, arbitrary: fc.constant('flush' as const) },
+    { weight: 1, arbitrary: fc.constant('reject' as const) },
+    { weight: 2, arbitrary: fc.constant('save' as const) },
+    { weight: 2, arbitrary: fc.constant('join' as const) },
+  );
+  const moves = fc.array(fc.tuple(step, fc.nat(20)), { maxLength: 80 });
+  const chunks = fc.oneof(stream({ version: 7 }), disturbedStream({ version: 7 }));
+  const ending = fc.constantFrom<Termination>('finish', 'stopped', 'interrupted', 'error');
+
+  test('readers, late ones and who takes over see one stream: no gap, no loss, one end', () => {
+    fc.assert(
+      fc.property(
+        chunks,
+        moves,
+        ending,
+        fc.constantFrom(undefined, 'stopped' as const),
+        (given, steps, end, committed) => {
+          const assembler = new StreamAssembler({ ...limits, maxBytes: 100_000 });
+          const pushes: StreamPush[] = [];
+          const segments: Chunk[] = [];
+          const joins: { nextIndex: number; chunks: readonly Chunk[] }[] = [];
+          const left = [...given];
+          let nowMs = 0;
+          for (const [kind, pauseMs] of steps) {
+            nowMs += pauseMs;
+            const deadlineMs = assembler.deadlineMs;
+            if (deadlineMs !== null && deadlineMs <= nowMs) pushes.push(...assembler.flush(deadlineMs));
+            if (kind === 'push' && left.length > 0)
+              pushes.push(...assembler.push(left.shift()!, size, nowMs));
+            else if (kind === 'flush') pushes.push(...assembler.flush(nowMs));
+            else if (kind === 'reject') pushes.push(...assembler.reject(1, nowMs));
+            else if (kind === 'save') segments.push(...(assembler.takeSegment()?.chunks ?? []));
+            else if (kind === 'join') joins.push(assembler.compact());
+            expect(assembler.deadlineMs ?? nowMs).toBeLessThanOrEqual(nowMs + joinMs);
+          }
+          pushes.push(...assembler.end(end, nowMs));
+          segments.push(...(assembler.takeSegment()?.chunks ?? []));
+          joins.push(assembler.compact());
+          pushes.push(...listOf(assembler.close(committed)));
+          expect([...assembler.push(delta('z'), size, nowMs), ...assembler.end('error', nowMs)]).toEqual([]);
+          expect(assembler.close()).toBeNull();
+
+          expect(pushes.map(({ index }) => index)).toEqual(pushes.map((_, place) => place));
+          const shown = pushes.map(({ chunk }) => chunk);
+          const isTerminal = ({ type }: Chunk) => ['finish', 'abort', 'error'].includes(type);
+          expect(shown.map(isTerminal)).toEqual(shown.map((_, place) => place === shown.length - 1));
+
+          const read = foldAll(shown);
+          expect(read.dropped).toEqual([]);
+          const body = shown.slice(0, -1);
+          expect(foldAll(segments).message).toEqual(foldAll(body).message);
+          for (const join of joins) {
+            const rest = shown.slice(join.nextIndex);
+            expect(foldAll([...join.chunks, ...rest])).toEqual(read);
+            expect(join.chunks.length).toBeLessThanOrEqual(join.nextIndex);
+          }
+          if (committed === undefined) {
+            expect(asJson(assembler.ending!.message)).toEqual(storableJson(read.message));
+          }
+        },
+      ),
+      { numRuns: runs },
+    );
+  });
+});
+
+/** As `storableMessage` says it, by another way. */
+function storableJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value).replaceAll(/\\u0000|\\ud[89a-f]../g, '\ufffd'));
+}
+
+describe('what it keeps is small', () => {
+  test('the deltas of parts that stream side by side are one chunk each, and progress is the newest', () => {
+    const assembler = new StreamAssembler();
+    const sent = [start, otherStart];
+    for (let count = 0; count < 100; count += 1) {
+      sent.push(delta(`a${count} `), otherDelta(`b${count} `), {
+        type: 'data-progress',
+        id: 'p',
+        data: { count },
+      });
+    }
+    const pushes = sent.flatMap((chunk) => assembler.push(chunk, size, 0));
+    const { chunks, nextIndex } = assembler.compact();
+    expect(nextIndex).toBe(pushes.length);
+    expect(chunks.map(({ type }) => type)).toEqual([
+      'text-start',
+      'reasoning-start',
+      'text-delta',
+      'reasoning-delta',
+      'data-progress',
+    ]);
+    expect(chunks.at(-1)).toEqual({ type: 'data-progress', id: 'p', data: { count: 99 } });
+  });
+});
+
+describe('limits', () => {
+  test('each ends the stream with an error that says why, and what had come stays', () => {
+    const cases = [
+      { problem: 'too_many_chunks', chunk: delta('x'), bytes: 1 },
+      { problem: 'stream_too_large', chunk: delta('x'), bytes: limits.maxChunkBytes },
+    ];
+    for (const { problem, chunk, bytes } of cases) {
+      const assembler = begun();
+      const pushes: StreamPush[] = [];
+      for (let count = 0; count < 1_000; count += 1) pushes.push(...assembler.push(chunk, bytes, count));
+      const { ending } = assembler;
+      expect(ending).toMatchObject({ termination: 'error', problem, hasContent: true });
+      expect(assembler.close()?.chunk).toEqual({ type: 'error', errorText: expect.any(String) });
+      const text = ['a', ...pushes.map(({ chunk: shown }) => shown['delta'])].join('');
+      expect(ending?.message.parts[0]?.['text']).toBe(text);
+    }
+  });
+
+  test('an input that is taken over into step after step counts each time', () => {
+    const assembler = new StreamAssembler();
+    const input: Chunk = { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: 'x'.repeat(60_000) };
+    assembler.push({ type: 'tool-input-start', toolCallId: '1', toolName: 't' }, 60, 0);
+    assembler.push(input, 60_100, 0);
+    for (let count = 0; count < 1_000; count += 1) {
+      assembler.push({ type: 'start-step' }, 20, 0);
+      assembler.push({ ...input, inputTextDelta: '' }, 80, 0);
+    }
+    expect(assembler.ending).toMatchObject({ termination: 'error', problem: 'stream_too_large' });
+    expect(JSON.stringify(assembler.ending?.message).length).toBeLessThan(2 << 20);
+  });
+});
+
+test('an error of the agent without a text is shown with one, as readers of the SDK need it', () => {
+  const assembler = begun();
+  assembler.push({ type: 'error', code: 7 }, size, 1);
+  expect(assembler.close()?.chunk).toEqual({ type: 'error', code: 7, errorText: expect.any(String) });
+});
+
+describe('content', () => {
+  const cases: readonly (readonly [string, readonly Chunk[], boolean])[] = [
+    ['nothing', [], false],
+    ['a step', [{ type: 'start-step' }], false],
+    ['a text that never came', [start, delta('')], false],
+    ['metadata', [{ type: 'message-metadata', messageMetadata: { a: 1 } }], false],
+    ['a text', [start, delta(' ')], true],
+    ['reasoning', [otherStart, otherDelta('r')], true],
+    ['a call of a tool', [{ type: 'tool-input-start', toolCallId: '1', toolName: 't' }], true],
+    ['a file', [{ type: 'file', url: 'https://a', mediaType: 'image/png' }], true],
+    ['a source', [{ type: 'source-url', sourceId: '1', url: 'https://a' }], true],
+    ['data', [{ type: 'data-weather', data: 1 }], true],
+    ['data for listeners only', [{ type: 'data-weather', data: 1, transient: true }], false],
+  ];
+
+  test.each(cases)('%s', (_, chunks, hasContent) => {
+    const assembler = new StreamAssembler();
+    for (const chunk of chunks) assembler.push(chunk, size, 0);
+    assembler.end('stopped', 0);
+    expect(assembler.ending?.hasContent).toBe(hasContent);
+  });
+
+  test('a message with half of an emoji, a NUL and a __proto__ key can be stored', () => {
+    const assembler = new StreamAssembler();
+    const data = JSON.parse('{"__proto__": {"a": 1}, "b\\u0000": "\\ud83d"}');
+    for (const chunk of [start, delta('👋\0\ud83d'), { type: 'data-x', data }])
+      assembler.push(chunk, size, 0);
+    assembler.end('interrupted', 0);
+    expect(assembler.ending?.message.parts).toEqual([
+      { type: 'text', text: '👋\ufffd\ufffd', state: 'streaming' },
+      { type: 'data-x', data: { 'b\ufffd': '\ufffd' } },
+    ]);
+  });
+
+  test('what a finish says about the message counts only if the finish is what was committed', () => {
+    const assembler = begun();
+    assembler.push({ type: 'finish', messageMetadata: { tokens: 7 } }, size, 1);
+    expect(assembler.ending?.message.metadata).toEqual({ tokens: 7 });
+    assembler.end('stopped', 2);
+    expect(assembler.ending?.message.metadata).toBeUndefined();
+  });
+});

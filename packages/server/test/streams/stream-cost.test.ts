@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest';
+import { type Chunk, parseChunk } from '../../src/streams/chunk.ts';
+import { StreamAssembler } from '../../src/streams/stream-assembler.ts';
+
+const maxChunks = 19_990;
+/** Each takes some hundredths of a second of the processor; what grows with the square of its chunks takes many seconds. */
+const maxMs = 2_000;
+
+type Make = (index: number) => Chunk | readonly Chunk[];
+
+const letters = 'x'.repeat(14);
+
+function text(id: string, index: number): Chunk {
+  return { type: 'text-delta', id, delta: `${index} ${letters}`.slice(0, 20) };
+}
+
+const cases: Record<string, { readonly before?: readonly Chunk[]; readonly make: Make }> = {
+  'a text, token by token': { before: [{ type: 'text-start', id: '1' }], make: (index) => text('1', index) },
+  'two texts in turn': {
+    before: [
+      { type: 'text-start', id: '1' },
+      { type: 'text-start', id: '2' },
+    ],
+    make: (index) => text(String((index % 2) + 1), index),
+  },
+  'an input, token by token': {
+    before: [{ type: 'tool-input-start', toolCallId: '1', toolName: 't' }],
+    make: (index) => ({
+      type: 'tool-input-delta',
+      toolCallId: '1',
+      inputTextDelta: index === 0 ? '{"a": "' : letters,
+    }),
+  },
+  'an input with its output after each token': {
+    before: [
+      { type: 'tool-input-start', toolCallId: '1', toolName: 't' },
+      ...Array.from({ length: 8 }, (_, index) => ({
+        type: 'tool-input-delta',
+        toolCallId: '1',
+        inputTextDelta: (index === 0 ? '["' : '') + 'x'.repeat(60_000),
+      })),
+    ],
+    make: () => [
+      { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: '' },
+      { type: 'tool-output-available', toolCallId: '1', output: 1 },
+    ],
+  },
+  'many tools, their outputs at the end': {
+    make: (index) =>
+      index < maxChunks / 2
+        ? { type: 'tool-input-available', toolCallId: `c${index}`, toolName: 't', input: 1 }
+        : { type: 'tool-output-available', toolCallId: `c${index - maxChunks / 2}`, output: 1 },
+  },
+  'many approvals': {
+    make: (index) => {
+      const [toolCallId, approvalId] = [`c${index}`, `a${index}`];
+      return [
+        { type: 'tool-input-available', toolCallId, toolName: 't', input: 1 },
+        { type: 'tool-approval-request', toolCallId, approvalId },
+        { type: 'tool-approval-response', approvalId, approved: true },
+      ];
+    },
+  },
+  'data parts that change': {
+    make: (index) => ({ type: 'data-p', id: String(index % 5_000), data: index }),
+  },
+  'metadata key by key': {
+    make: (index) => ({ type: 'message-metadata', messageMetadata: { [`key${index}`]: { a: index } } }),
+  },
+  'steps that begin anew': { make: () => [{ type: 'data-p', data: 1 }, { type: 'reset-step' }] },
+  'steps and nothing else': { make: () => ({ type: 'start-step' }) },
+  'messages that begin anew': {
+    make: (index) => [
+      { type: 'start', messageId: `m${index}` },
+      { type: 'text-start', id: '1' },
+    ],
+  },
+  'an input that goes on in each step': {
+    before: [{ type: 'tool-input-start', toolCallId: '1', toolName: 't' }],
+    make: () => [
+      { type: 'start-step' },
+      { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: letters },
+    ],
+  },
+};
+
+test.each(Object.entries(cases))(
+  '%s: a whole stream costs what its chunks weigh',
+  (name, { before = [], make }) => {
+    const chunks = [...before, ...Array.from({ length: maxChunks }, (_, index) => make(index)).flat()];
+    const sized = chunks
+      .slice(0, maxChunks)
+      .map((chunk) => [JSON.stringify(chunk).length, parseChunk(chunk)!] as const);
+    const started = process.cpuUsage();
+    const assembler = new StreamAssembler();
+    for (const [index, [bytes, chunk]] of sized.entries()) {
+      assembler.push(chunk, bytes, index / 5);
+      if (index % 5_000 === 0) assembler.takeSegment();
+    }
+    const assembledMs = process.cpuUsage(started).user / 1_000;
+    assembler.compact();
+    assembler.end('finish', maxChunks);
+    const length = JSON.stringify(assembler.ending?.message).length;
+    const totalMs = process.cpuUsage(started).user / 1_000;
+    process.stdout.write(
+      `${name}: ${assembledMs.toFixed()} ms, with its message of ${length >> 10} KiB ${totalMs.toFixed()} ms\n`,
+    );
+    expect(totalMs).toBeLessThan(maxMs);
+    // A stream's own MiB once more as `rawInput`, and what names and states of its parts weigh.
+    expect(length).toBeLessThan(4 << 20);
+  },
+);
