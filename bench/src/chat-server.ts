@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { callApi, signToken } from '@fleetlm/testkit';
+import { inTurns } from './in-turns.ts';
 
-/** A server of FleetLM's protocol, ours or somebody else's: what the portable scenarios need. */
+/** A server of FleetLM's protocol, ours or somebody else's: what a scenario needs of it. */
 export interface ChatServer {
   readonly url: string;
   /** Its process; null when it is somebody else's. */
@@ -9,7 +11,7 @@ export interface ChatServer {
   sessions(count: number): Promise<readonly DirectSession[]>;
   /** Where a participant's socket connects to, with its parameters but `vsn`. */
   socketUrl(participantId: string): Promise<string>;
-  /** A REST call; throws unless it succeeds. */
+  /** A REST call, as often as it takes; throws a `RefusedCall` when it does not succeed. */
   call(method: string, path: string, body?: object): Promise<Record<string, unknown>>;
 }
 
@@ -28,36 +30,35 @@ export interface ChatServerOptions {
   readonly hasParticipants: boolean;
 }
 
-/** So many calls at a time prepare a scenario. */
-const concurrency = 20;
+/** A call that was answered, and with no success. */
+export class RefusedCall extends Error {
+  readonly status: number;
 
-export function chatServer({ url, pid, secret, hasParticipants }: ChatServerOptions): ChatServer {
-  const call: ChatServer['call'] = async (method, path, body) => {
-    const token =
-      secret === null ? {} : { token: await sign(secret, { sub: 'service:bench', role: 'service' }) };
-    const answer = await callApi(url, method, path, { ...token, ...(body && { body }) });
-    if (answer.status < 300) return answer.body;
-    throw new Error(`${method} ${path} was answered with ${answer.status}: ${JSON.stringify(answer.body)}`);
-  };
-  const addParticipant = async (id: string) => {
-    if (!hasParticipants) await call('PUT', `/api/participants/${id}`, {});
-  };
+  constructor(call: string, status: number, body: unknown) {
+    super(`${call} was answered with ${status}: ${JSON.stringify(body)}`);
+    this.name = 'RefusedCall';
+    this.status = status;
+  }
+}
+
+/** Too many calls, or too much to do: what prepares a scenario waits for its turn. */
+const retryable = new Set([429, 503]);
+const maxTries = 10;
+const retryMs = 100;
+
+export function chatServer(options: ChatServerOptions): ChatServer {
+  const { url, pid, secret, hasParticipants } = options;
+  const call = callerOf(options);
   const known: DirectSession[] = [];
-  const addSession = async (n: number) => {
-    const [initiatorId, peerId] = [`user:a${n}`, `user:b${n}`];
-    await Promise.all([addParticipant(initiatorId), addParticipant(peerId)]);
-    const body = await call('POST', '/api/sessions', { initiator_id: initiatorId, peer_id: peerId });
-    // The original answers with the session itself.
-    const { id } = (body['session'] ?? body) as { id: string };
-    known[n - 1] = { id, initiatorId, peerId };
-  };
   return {
     url,
     pid,
     call,
     async sessions(count) {
-      const missing = Array.from({ length: count - known.length }, (_, n) => known.length + n + 1);
-      await inTurns(missing, addSession);
+      const missing = Array.from({ length: count - known.length }, (_, n) => known.length + n);
+      await inTurns(missing, async (index) => {
+        known[index] = await addSession(call, index + 1, hasParticipants);
+      });
       return known.slice(0, count);
     },
     async socketUrl(participantId) {
@@ -69,13 +70,31 @@ export function chatServer({ url, pid, secret, hasParticipants }: ChatServerOpti
   };
 }
 
-/** `work` for each item, some at a time. */
-export async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  const rest = items[Symbol.iterator]();
-  const worker = async () => {
-    for (const item of rest) await work(item);
+function callerOf({ url, secret }: ChatServerOptions): ChatServer['call'] {
+  return async (method, path, body) => {
+    const token = secret && (await sign(secret, { sub: 'service:bench', role: 'service' }));
+    for (let tries = 1; ; tries += 1) {
+      const answer = await callApi(url, method, path, { ...(token && { token }), ...(body && { body }) });
+      if (answer.status < 300) return answer.body;
+      if (!retryable.has(answer.status) || tries === maxTries)
+        throw new RefusedCall(`${method} ${path}`, answer.status, answer.body);
+      await sleep(tries * retryMs);
+    }
   };
-  await Promise.all(Array.from({ length: concurrency }, worker));
+}
+
+async function addSession(
+  call: ChatServer['call'],
+  n: number,
+  hasParticipants: boolean,
+): Promise<DirectSession> {
+  const [initiatorId, peerId] = [`user:a${n}`, `user:b${n}`];
+  if (!hasParticipants)
+    await Promise.all([initiatorId, peerId].map((id) => call('PUT', `/api/participants/${id}`, {})));
+  const body = await call('POST', '/api/sessions', { initiator_id: initiatorId, peer_id: peerId });
+  // Another server may answer with the session itself.
+  const { id } = (body['session'] ?? body) as { id: string };
+  return { id, initiatorId, peerId };
 }
 
 function sign(secret: string, claims: Record<string, string>): Promise<string> {

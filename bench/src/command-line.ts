@@ -24,31 +24,34 @@ export const usage = `How fast is FleetLM, beside its limits and its peers on th
 
 Usage: npm run bench -- [scenario …] [options]
 
-Scenarios (all, if none is named):
+Scenarios (all, if none is named: some 20 minutes, and some GB below TMPDIR):
 ${allScenarios.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
 
-  --rounds <n>         how often everything is measured, in turn (default 3)
-  --seconds <n>        how long one measurement of a rate takes (default 5)
-  --json <file>        writes all figures there, with versions and settings
-  --url <url>          another server of the same protocol, as http://127.0.0.1:4000:
-                       ${namesOf(isPortable)} only, without comparison
-  --jwt-secret <text>  that server's FLEETLM_JWT_SECRET, to sign tokens with; also read
-                       from the environment, where a list of processes does not show it
-  --participants-exist that server knows user:a1, user:b1, user:a2 … already, and has no
-                       call to make them
-  -h, --help           this text
+Options:
+  --rounds <n>          how often everything is measured, in turn (default 3)
+  --seconds <n>         how long one measurement of a rate takes (default 5)
+  --json <file>         writes all figures there, with versions and settings
+  --url <url>           another server of the same protocol, as http://127.0.0.1:4000:
+                        ${namesOf(isPortable)} only, without comparison
+  --jwt-secret <text>   that server's FLEETLM_JWT_SECRET, to sign tokens with; also read
+                        from the environment, where a list of processes does not show it
+  --participants-exist  that server knows user:a1, user:b1, user:a2 … already, and has no
+                        call to make them
+  -h, --help            this text
 
 Examples:
   npm run bench
   npm run bench -- append latency --rounds 5
   npm run bench -- append --url http://127.0.0.1:4000
+  npm run --silent bench -- --json result.json > result.md
 
 Servers, peers and Postgres run on this machine, in processes of their own, with data that
-is thrown away; rate limits are off, all else is as it comes. Trust ratios, not times: they
-were measured in turn. Nothing else should run beside it.
+is thrown away; rate limits are off, all else is as it comes. With --url what is sent stays
+there. Trust ratios, not times: they were measured in turn. Nothing else should run beside it.
 
-Ends with 0 when everything was measured, 64 on wrong usage, 69 when a server cannot be
-reached.
+Ends with 0 when everything was measured, 1 when a scenario failed (the others are told), 64
+on wrong usage, 69 when no server, or no Postgres, can be had, 130 after Ctrl-C (what was
+measured is told). A target that is missed is a figure, and no failure.
 `;
 
 const options = {

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { benchEnvironment } from './own-server.ts';
 
@@ -9,10 +10,11 @@ export interface RunSettings {
   readonly seconds: number;
 }
 
-export function describeOwn(settings: RunSettings, postgresVersion: string): Environment {
+export function describeOwn(settings: RunSettings, postgres: string): Environment {
   return {
     ...describeMachine(settings),
-    postgres: `${postgresVersion}, on the same machine, fsync and synchronous_commit on`,
+    postgres,
+    peers: versionsOf(['socket.io', 'ws', 'fastify']),
     settings: benchEnvironment,
     rate_limits: 'off',
   };
@@ -31,4 +33,9 @@ function describeMachine({ rounds, seconds }: RunSettings): Environment {
     rounds,
     seconds_each: seconds,
   };
+}
+
+function versionsOf(packages: readonly string[]): Readonly<Record<string, string>> {
+  const require = createRequire(import.meta.url);
+  return Object.fromEntries(packages.map((name) => [name, require(`${name}/package.json`).version]));
 }

@@ -1,8 +1,8 @@
 import { quietLog } from '@fleetlm/testkit';
 import { type ConnectionTarget, migrateDatabase } from 'fleetlm';
-import { Client } from 'pg';
 import type { DirectSession } from './chat-server.ts';
-import { sampleText } from './load/sender.ts';
+import { sampleText } from './load/sample-text.ts';
+import { query, vacuum, withClient } from './postgres.ts';
 
 /** So many conversations go on at once: their messages lie mixed in the table, as those of a real day do. */
 const atOnce = 100;
@@ -21,23 +21,19 @@ export interface FilledSample {
 }
 
 /**
- * Writes direct sessions with their messages straight into the tables of an empty database, as the server would
- * have left them: one message a second until a minute ago, the two members in turn; some have not read all. At the
- * end the tables are vacuumed and everything is on disk.
+ * Writes direct sessions with their messages straight into the tables of an empty database, as the server
+ * would have left them: one message a second until a minute ago, the two members in turn; some have not read
+ * all. At the end the tables are vacuumed and everything is on disk.
  */
 export async function fillConversations(target: ConnectionTarget, order: FillOrder): Promise<void> {
   if (order.sessions % Math.min(atOnce, order.sessions) !== 0)
     throw new Error(`${order.sessions} sessions are no multiple of ${atOnce}`);
   await migrateDatabase(target, quietLog);
-  const client = new Client(target);
-  await client.connect();
-  try {
+  await withClient(target, async (client) => {
     await client.query(fillSql(order, Date.now()));
-    await client.query('vacuum (analyze) participants, chat_sessions, session_members, chat_messages');
+    await client.query(vacuum);
     await client.query('checkpoint');
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 /** At most so many initiators of a filled database, with their sessions. */
@@ -49,18 +45,13 @@ export async function sampleConversations(
   const initiators = countInitiators(sessions);
   const count = Math.min(maxPeople, initiators);
   const people = Array.from({ length: count }, (_, n) => `user:a${Math.floor((n * initiators) / count)}`);
-  const client = new Client(target);
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ id: string; initiator_id: string; peer_id: string }>(
-      'select id, initiator_id, peer_id from chat_sessions where initiator_id = any($1) order by id',
-      [people],
-    );
-    const sampled = rows.map((row) => ({ id: row.id, initiatorId: row.initiator_id, peerId: row.peer_id }));
-    return { people, sessions: sampled };
-  } finally {
-    await client.end();
-  }
+  const rows = await query<{ id: string; initiator_id: string; peer_id: string }>(
+    target,
+    'select id, initiator_id, peer_id from chat_sessions where initiator_id = any($1) order by id',
+    [people],
+  );
+  const sampled = rows.map((row) => ({ id: row.id, initiatorId: row.initiator_id, peerId: row.peer_id }));
+  return { people, sessions: sampled };
 }
 
 function countInitiators(sessions: number): number {
@@ -68,11 +59,12 @@ function countInitiators(sessions: number): number {
 }
 
 /**
- * Message `n` of all is sent in second `n`, and lies at place `n` of the table. `atOnce` sessions take turns until
- * they have ended, then the next ones begin: session `s` has the messages `first_n`, `first_n` + `width`, and so on.
+ * Message `n` of all is sent in second `n`, and lies at place `n` of the table. `atOnce` sessions take turns
+ * until they have ended, then the next ones begin: session `s` has the messages `first_n`, `first_n` +
+ * `width`, and so on.
  *
- * The tables are emptied in the transaction that fills them, so that a Postgres without replicas writes no log of
- * it. Ids are ULIDs: the time in Crockford's base 32, then digits of a hash, which are his as well.
+ * The tables are emptied in the transaction that fills them, so that a Postgres without replicas writes no
+ * log of it. Ids are ULIDs: the time in Crockford's base 32, then digits of a hash, which are among them.
  */
 function fillSql({ sessions, messagesEach }: FillOrder, nowMs: number): string {
   const width = Math.min(atOnce, sessions);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { describeResults, type ScenarioResult, toJson } from '../src/report.ts';
+import { describeReport, type ScenarioResult, toJson } from '../src/report.ts';
 
 const environment = { node: 'v24.0.0', seconds_each: 5, settings: { A: '0', B: '1' } };
 
@@ -21,8 +21,10 @@ const results: ScenarioResult[] = [
   { scenario: 'inbox', rows: [{ what: 'failed: closed', unit: 'failures', values: [3] }] },
 ];
 
-test('a table for each scenario: medians, their spread, ratios, and targets that were missed', () => {
-  expect(describeResults(environment, results)).toBe(`\
+const failures = [{ scenario: 'idle', reason: 'no answer' }];
+
+test('a table for each scenario, with medians, spreads, ratios; then what failed, and all targets', () => {
+  expect(describeReport({ environment, results, failures })).toBe(`\
 - node: v24.0.0
 - seconds each: 5
 - settings: A=0 B=1
@@ -39,11 +41,22 @@ test('a table for each scenario: medians, their spread, ratios, and targets that
 
 | what           | measured      | compared with | that | ratio | target |
 | -------------- | ------------- | ------------- | ---- | ----- | ------ |
-| failed: closed | 3.00 failures |               |      |       |        |`);
+| failed: closed | 3.00 failures |               |      |       |        |
+
+### idle
+
+failed: no answer
+
+### targets
+
+| scenario | what         | compared with | ratio   | target |        |
+| -------- | ------------ | ------------- | ------- | ------ | ------ |
+| append   | acknowledged | the statement | 0.50 ×  | ≥ 0.51 | missed |
+| append   | p50          |               | 2.35 ms | ≤ 5    | met    |`);
 });
 
 test('the JSON has the same, with the value of each round', () => {
-  const json = JSON.parse(toJson(environment, results));
+  const json = JSON.parse(toJson({ environment, results, failures }));
   expect(json.environment).toEqual(environment);
   expect(json.scenarios.map(({ scenario }: ScenarioResult) => scenario)).toEqual(['append', 'inbox']);
   const [acknowledged, p50, cpu] = json.scenarios[0].rows;
@@ -51,8 +64,10 @@ test('the JSON has the same, with the value of each round', () => {
     ...results[0]!.rows[0],
     median: 26_301,
     ratio: 0.5,
+    target: { at_least: 0.51, at_most: null },
     meets_target: false,
   });
-  expect(p50).toMatchObject({ values: [2.345], ratio: null, meets_target: true });
-  expect(cpu).toMatchObject({ unit: 'µs', median: 37.165, meets_target: null });
+  expect(p50).toMatchObject({ values: [2.345], against: null, ratio: null, meets_target: true });
+  expect(cpu).toMatchObject({ unit: 'µs', median: 37.165, target: null, meets_target: null });
+  expect(json.failures).toEqual(failures);
 });

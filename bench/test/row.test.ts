@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { failureRow, meetsTarget, type Row, ratioOf } from '../src/row.ts';
+import { compare, failureRows, meetsTarget, type Row, ratioOf, type Target, timeRows } from '../src/row.ts';
 
 const alone: Row = { what: 'until acknowledged', unit: 'ms', values: [2, 4, 9] };
 
-function beside(values: number[], target?: Row['target']): Row {
-  return { ...alone, against: { name: 'a limit', values }, ...(target && { target }) };
+function beside(values: number[], target?: Target): Row {
+  return compare(alone, { name: 'a limit', values }, target);
 }
 
 describe('ratios', () => {
@@ -45,13 +45,21 @@ describe('targets', () => {
 
 describe('failures', () => {
   test('none: no row', () => {
-    expect(failureRow([{ failures: {} }, { failures: { overloaded: 0 } }])).toEqual([]);
+    expect(failureRows('append', [{ failures: {} }, { failures: { overloaded: 0 } }])).toEqual([]);
   });
 
   test('each round has its sum, and the row all reasons', () => {
     const results = [{ failures: { overloaded: 2, closed: 1 } }, { failures: {} }];
-    expect(failureRow(results)).toEqual([
-      { what: 'failed: overloaded, closed', unit: 'failures', values: [3, 0] },
+    expect(failureRows('append', results)).toEqual([
+      { what: 'append, failed: overloaded, closed', unit: 'failures', values: [3, 0] },
     ]);
   });
+});
+
+test('a row of each percentile', () => {
+  const results = [{ p50: 1, p95: 2, p99: 3 }];
+  expect(timeRows('wait', results, ['p50', 'p99'])).toEqual([
+    { what: 'wait, p50', unit: 'ms', values: [1] },
+    { what: 'wait, p99', unit: 'ms', values: [3] },
+  ]);
 });

@@ -14,15 +14,20 @@ export interface TerseServer extends AsyncDisposable {
 
 /**
  * Speaks as much of the protocol as `append` needs, in another way than FleetLM: it stores nothing, makes no
- * participants, answers a session with the session itself, replies to no `send`, and broadcasts each message twice.
+ * participants, has too much to do for the first call, answers a session with the session itself, replies to no
+ * `send`, and broadcasts each message twice.
  */
 export async function startTerseServer(): Promise<TerseServer> {
   const participants: string[] = [];
   let sessions = 0;
   let messages = 0;
+  let isBusy = true;
   const http = createServer((request, response) => {
     request.resume();
-    if (request.method === 'POST' && request.url === '/api/sessions') {
+    if (isBusy) {
+      isBusy = false;
+      response.writeHead(503).end();
+    } else if (request.method === 'POST' && request.url === '/api/sessions') {
       sessions += 1;
       response.writeHead(201, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ id: `session-${sessions}` }));

@@ -1,8 +1,8 @@
 import type { ConnectionTarget } from 'fleetlm';
 import { StandaloneAppend, type StandaloneDraft } from 'fleetlm/standalone-append';
-import { ClosedLoop, type ClosedLoopResult } from './closed-loop.ts';
-import type { Load } from './load.ts';
-import { sampleText } from './sender.ts';
+import { type ClosedLoopResult, runClosedLoop } from './closed-loop.ts';
+import type { Load, TimedRun } from './load.ts';
+import { sampleText } from './sample-text.ts';
 
 export interface AppendStatementOrder {
   readonly target: ConnectionTarget;
@@ -11,12 +11,13 @@ export interface AppendStatementOrder {
   readonly lanes: number;
 }
 
-export interface AppendStatementRun {
-  readonly seconds: number;
+export interface AppendStatementRun extends TimedRun {
   readonly batchRows: number;
 }
 
-/** The server's append transactions straight to Postgres, back to back: as if all the rest of it were free. */
+/**
+ * The server's append transactions straight to Postgres, back to back: as if all the rest of it were free.
+ */
 export async function openAppendStatement({
   target,
   sessions,
@@ -26,14 +27,12 @@ export async function openAppendStatement({
   const shares = writers.map((_, lane) => sessions.filter((_, index) => index % lanes === lane));
   return {
     async run({ seconds, batchRows }) {
-      const loop = new ClosedLoop((lane, onEnd) => {
-        const drafts = makeDrafts(shares[lane]!, batchRows);
-        writers[lane]!.append(drafts).then(
+      const result = await runClosedLoop({ slots: lanes, inFlight: 1, seconds }, (lane, onEnd) => {
+        writers[lane]!.append(makeDrafts(shares[lane]!, batchRows)).then(
           () => onEnd(),
           (error: Error) => onEnd(error.message),
         );
       });
-      const result = await loop.run({ slots: lanes, inFlight: 1, seconds });
       return { ...result, perSecond: result.perSecond * batchRows };
     },
   };

@@ -1,9 +1,10 @@
-import { ClosedLoop, type ClosedLoopResult } from './closed-loop.ts';
-import type { Load } from './load.ts';
-import { Sender, type SenderOrder } from './sender.ts';
+import { type ClosedLoopResult, runClosedLoop } from './closed-loop.ts';
+import type { Load, TimedRun } from './load.ts';
+import type { Member } from './member.ts';
+import { Sender } from './sender.ts';
 
 export interface AppendOrder {
-  readonly senders: readonly SenderOrder[];
+  readonly senders: readonly Member[];
   /** Messages of each sender that are not acknowledged yet. */
   readonly inFlight: number;
 }
@@ -13,14 +14,14 @@ export interface AppendResult extends ClosedLoopResult {
 }
 
 /** Members who send as fast as they are acknowledged. */
-export async function openAppend(order: AppendOrder): Promise<Load<{ seconds: number }, AppendResult>> {
-  const senders = await Promise.all(order.senders.map((sender) => Sender.open(sender)));
+export async function openAppend({ senders, inFlight }: AppendOrder): Promise<Load<TimedRun, AppendResult>> {
+  const open = await Promise.all(senders.map((member) => Sender.open(member)));
   return {
     async run({ seconds }) {
-      for (const sender of senders) sender.forget();
-      const loop = new ClosedLoop((slot, onEnd) => senders[slot]!.send(onEnd));
-      const result = await loop.run({ slots: senders.length, inFlight: order.inFlight, seconds });
-      const received = senders.reduce((sum, sender) => sum + sender.received, 0);
+      for (const sender of open) sender.forget();
+      const order = { slots: open.length, inFlight, seconds };
+      const result = await runClosedLoop(order, (slot, onEnd) => open[slot]!.send(onEnd));
+      const received = open.reduce((sum, sender) => sum + sender.received, 0);
       return { ...result, receivedPerSecond: received / result.seconds };
     },
   };

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { FrameMemo } from './frame-memo.ts';
+import type { TimedRun } from './load.ts';
 
-export interface FanOutRun {
-  readonly seconds: number;
+export interface FanOutRun extends TimedRun {
   /** Written at once; the next ones when every subscriber has received all of these. At most 32. */
   readonly messages: number;
 }
@@ -18,10 +18,12 @@ export interface FanOutResult {
 
 /** A burst takes milliseconds; one that is not there by then never will be. */
 const maxBurstMs = 15_000;
+/** Of the number in an id: all ids are equally long, so all messages are. */
+const digits = 9;
 
 /**
- * The subscribers of one topic, whatever they speak: counts what comes to each of them, and tells when all have
- * everything.
+ * The subscribers of one topic, whatever they speak: counts what comes to each of them, and tells when all
+ * have everything.
  *
  * A message is known by an id in its text, with a number that counts up, so one that comes twice to the same
  * subscriber counts once. Called for each frame of each socket: it neither parses nor allocates.
@@ -33,7 +35,7 @@ export class Audience {
   /** Of each subscriber a bit for each message of this burst. */
   readonly #seen: Uint32Array;
   #memo = new FrameMemo(1, () => null);
-  #write: (ids: readonly string[]) => void = () => {};
+  #send: (id: string) => void = () => {};
   /** Messages of this burst: their numbers begin with `#first`. */
   #messages = 0;
   #first = 0;
@@ -68,16 +70,13 @@ export class Audience {
     this.#ended.reject(new Error(reason));
   }
 
-  /** One burst after the other until the time is over; `write` sends messages with these ids. */
-  async run(
-    { seconds, messages }: FanOutRun,
-    write: (ids: readonly string[]) => void,
-  ): Promise<FanOutResult> {
+  /** One burst after the other until the time is over; `send` sends a message with this id. */
+  async run({ seconds, messages }: FanOutRun, send: (id: string) => void): Promise<FanOutResult> {
     const beganMs = performance.now();
     this.#endMs = beganMs + seconds * 1_000;
     this.#memo = new FrameMemo(messages, (bytes) => this.#read(bytes));
     this.#messages = messages;
-    this.#write = write;
+    this.#send = send;
     this.#bursts = 0;
     this.#begin();
     await this.#untilEnded(seconds * 1_000 + maxBurstMs);
@@ -89,8 +88,8 @@ export class Audience {
   #begin(): void {
     this.#seen.fill(0);
     this.#left = this.#size * this.#messages;
-    const ids = Array.from({ length: this.#messages }, (_, index) => this.#idOf(this.#first + index));
-    this.#write(ids);
+    const end = this.#first + this.#messages;
+    for (let number = this.#first; number < end; number += 1) this.#send(this.#idOf(number));
   }
 
   #completed(): void {
@@ -129,6 +128,3 @@ function expectEnd(): PromiseWithResolvers<void> {
   end.promise.catch(() => {});
   return end;
 }
-
-/** All ids are equally long, so all messages are. */
-const digits = 9;

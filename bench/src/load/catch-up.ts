@@ -1,7 +1,8 @@
 import { type Percentiles, percentiles } from '../statistics.ts';
 import { ChannelSocket } from './channel-socket.ts';
 import { joinAfter } from './join-after.ts';
-import type { Load } from './load.ts';
+import type { Load, TimedRun } from './load.ts';
+import type { Member } from './member.ts';
 import { MissedMessages } from './missed-messages.ts';
 
 export interface CatchUpOrder {
@@ -10,38 +11,33 @@ export interface CatchUpOrder {
 }
 
 /** A member who has seen nothing of a session yet, and the ids of all its messages, in order. */
-export interface ReaderOrder {
-  readonly url: string;
-  readonly topic: string;
+export interface ReaderOrder extends Member {
   readonly ids: readonly string[];
 }
 
-export interface CatchUpRun {
-  readonly seconds: number;
+export interface CatchUpRun extends TimedRun {
   /** How many of the readers catch up at the same time. */
   readonly readers: number;
 }
 
+/** The percentiles are of the times until a reader had its last message, in ms. */
 export interface CatchUpResult extends Percentiles {
-  readonly messagesPerSecond: number;
-  readonly messages: number;
+  /** Messages. */
+  readonly perSecond: number;
+  readonly count: number;
 }
 
 /** Members who join with nothing, get all of their session, and leave, again and again. */
 export async function openCatchUp(order: CatchUpOrder): Promise<Load<CatchUpRun, CatchUpResult>> {
   const readers = await Promise.all(order.readers.map((reader) => Reader.open(reader)));
   return {
-    async run({ seconds, readers: count }) {
+    async run({ seconds, readers: size }) {
       const beganMs = performance.now();
       const endMs = beganMs + seconds * 1_000;
-      const times = await Promise.all(readers.slice(0, count).map((reader) => reader.readUntil(endMs)));
+      const times = await Promise.all(readers.slice(0, size).map((reader) => reader.readUntil(endMs)));
       const tookMs = performance.now() - beganMs;
-      const messages = times.reduce((sum, { length }, n) => sum + length * order.readers[n]!.ids.length, 0);
-      return {
-        ...percentiles(times.flat()),
-        messagesPerSecond: (messages * 1_000) / tookMs,
-        messages,
-      };
+      const count = times.reduce((sum, { length }, n) => sum + length * order.readers[n]!.ids.length, 0);
+      return { ...percentiles(times.flat()), perSecond: (count * 1_000) / tookMs, count };
     },
   };
 }

@@ -20,6 +20,7 @@ export interface ChannelSocketOptions {
   /** Hears of what is no reply. */
   readonly onPush?: (push: Push) => void;
   readonly onClosed?: () => void;
+  readonly heartbeatMs?: number;
 }
 
 type OnReply = (reply: Reply) => void;
@@ -27,7 +28,7 @@ type OnReply = (reply: Reply) => void;
 /** A server owes an answer within 8 s; a machine that is full may take longer to read it. */
 const answerTimeoutMs = 30_000;
 /** As official clients do: a server closes a socket that says nothing for a minute. */
-const heartbeatMs = 30_000;
+export const usualHeartbeatMs = 30_000;
 
 /** A client of the Phoenix Channels protocol, V2, that makes no promise for each message. */
 export class ChannelSocket {
@@ -37,31 +38,36 @@ export class ChannelSocket {
   readonly #onFrame: (bytes: Buffer) => boolean;
   readonly #onPush: (push: Push) => void;
   readonly #onClosed: () => void;
-  readonly #heart: NodeJS.Timeout;
+  readonly #heartbeatMs: number;
+  #heart: NodeJS.Timeout;
+  #heartbeats = 0;
   #lastRef = 0;
 
   /** Connects to the address of a socket, with its parameters but `vsn`. */
-  static async open(
-    url: string,
-    { onFrame = () => false, onPush = () => {}, onClosed = () => {} }: ChannelSocketOptions = {},
-  ): Promise<ChannelSocket> {
+  static async open(url: string, options: ChannelSocketOptions = {}): Promise<ChannelSocket> {
     const address = new URL(url);
     address.searchParams.set('vsn', '2.0.0');
-    return new ChannelSocket(await WireSocket.open(address.href), { onFrame, onPush, onClosed });
+    return new ChannelSocket(await WireSocket.open(address.href), options);
   }
 
-  private constructor(wire: WireSocket, { onFrame, onPush, onClosed }: Required<ChannelSocketOptions>) {
+  private constructor(wire: WireSocket, options: ChannelSocketOptions) {
     this.#wire = wire;
-    this.#onFrame = onFrame;
-    this.#onPush = onPush;
-    this.#onClosed = onClosed;
-    this.#heart = setInterval(() => this.push('phoenix', 'heartbeat', '{}'), heartbeatMs);
-    this.#heart.unref();
+    this.#onFrame = options.onFrame ?? (() => false);
+    this.#onPush = options.onPush ?? (() => {});
+    this.#onClosed = options.onClosed ?? (() => {});
+    this.#heartbeatMs = options.heartbeatMs ?? usualHeartbeatMs;
+    // Sockets that know nothing of each other beat at any time, and not all at once.
+    this.#heart = setTimeout(() => this.#beat(), Math.random() * this.#heartbeatMs).unref();
     wire.listen({ onText: (bytes) => this.#receive(bytes), onClosed: () => this.#end() });
   }
 
   get isOpen(): boolean {
     return this.#wire.isOpen;
+  }
+
+  /** Heartbeats that were answered. */
+  get heartbeats(): number {
+    return this.#heartbeats;
   }
 
   /** Joins a topic. Returns the response; throws when it is refused or not answered. */
@@ -80,8 +86,8 @@ export class ChannelSocket {
   }
 
   /**
-   * Pushes a payload that is JSON text already; `onReply` is called once there is an answer, if ever, and before
-   * anything behind that is looked at. The end of the connection is an answer, too: `closed`.
+   * Pushes a payload that is JSON text already; `onReply` is called once there is an answer, if ever, and
+   * before anything behind that is looked at. The end of the connection is an answer, too: `closed`.
    */
   push(topic: string, event: string, payloadJson: string, onReply?: OnReply): void {
     this.#lastRef += 1;
@@ -92,15 +98,15 @@ export class ChannelSocket {
     this.#wire.send(`[${joinRef ? `"${joinRef}"` : null},"${ref}","${topic}","${event}",${payloadJson}]`);
   }
 
-  /** Shows the server that somebody is there. */
-  heartbeat(onReply: OnReply): void {
-    this.#lastRef += 1;
-    this.#waiting.set(String(this.#lastRef), onReply);
-    this.#wire.send(`[null,"${this.#lastRef}","phoenix","heartbeat",{}]`);
-  }
-
   close(): void {
     this.#wire.close();
+  }
+
+  #beat(): void {
+    this.#heart = setTimeout(() => this.#beat(), this.#heartbeatMs).unref();
+    this.push('phoenix', 'heartbeat', '{}', ({ status }) => {
+      if (status === 'ok') this.#heartbeats += 1;
+    });
   }
 
   #receive(bytes: Buffer): void {
@@ -116,7 +122,7 @@ export class ChannelSocket {
   }
 
   #end(): void {
-    clearInterval(this.#heart);
+    clearTimeout(this.#heart);
     for (const onReply of this.#waiting.values()) onReply({ status: 'closed', response: null });
     this.#waiting.clear();
     this.#onClosed();

@@ -1,6 +1,6 @@
 /**
- * What was read from the last few frames, by their bytes. A broadcast comes to thousands of sockets as the same
- * bytes: comparing them costs a fraction of reading them.
+ * What was read from the last few frames, by their bytes. A broadcast comes to thousands of sockets as the
+ * same bytes: comparing them costs a fraction of reading them.
  */
 export class FrameMemo {
   readonly #read: (bytes: Buffer) => number | null;

@@ -7,7 +7,9 @@ export interface FrameHandlers {
 
 const opcodes = { continuation: 0, text: 1, close: 8, ping: 9 };
 
-/** Takes a server's bytes apart into WebSocket frames (RFC 6455, 5.2), without copying those that came whole. */
+/**
+ * Takes a server's bytes apart into WebSocket frames (RFC 6455, 5.2), without copying those that came whole.
+ */
 export class FrameReader {
   readonly #handlers: FrameHandlers;
   #rest: Buffer = empty;

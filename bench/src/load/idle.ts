@@ -1,61 +1,40 @@
-import { inTurns } from '../chat-server.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inTurns } from '../in-turns.ts';
 import { ChannelSocket } from './channel-socket.ts';
-import { Heartbeats } from './heartbeats.ts';
-import type { Load } from './load.ts';
-import type { SenderOrder } from './sender.ts';
-import { WireSocket } from './wire-socket.ts';
+import type { Load, TimedRun } from './load.ts';
+import type { Member } from './member.ts';
 
-export interface IdleRun {
-  /** So many are open at the end: those of earlier runs, and new ones. */
+export interface IdleOrder {
+  readonly members: readonly Member[];
+  readonly heartbeatMs: number;
+}
+
+export interface IdleRun extends TimedRun {
+  /** So many are open at the end: those of earlier runs, and new ones; all of them for so long. */
   readonly sockets: number;
 }
 
-export interface KeptIdleRun extends IdleRun {
-  /** Then all of them keep themselves alive for this long, as clients do. */
-  readonly seconds: number;
+export interface IdleResult {
+  /** Heartbeats that were answered in this time. */
+  readonly heartbeats: number;
 }
 
 /** Participants who have joined their session, and say nothing but that they are there. */
-export async function openIdle(order: {
-  readonly members: readonly SenderOrder[];
-}): Promise<Load<KeptIdleRun, { readonly heartbeats: number }>> {
+export async function openIdle({ members, heartbeatMs }: IdleOrder): Promise<Load<IdleRun, IdleResult>> {
   const open: ChannelSocket[] = [];
+  const countHeartbeats = () => open.reduce((sum, { heartbeats }) => sum + heartbeats, 0);
   return {
     async run({ sockets, seconds }) {
-      await inTurns(order.members.slice(open.length, sockets), async ({ url, topic }) => {
-        const socket = await ChannelSocket.open(url);
+      await inTurns(members.slice(open.length, sockets), async ({ url, topic }) => {
+        const socket = await ChannelSocket.open(url, { heartbeatMs });
         await socket.join(topic);
         open.push(socket);
       });
-      const heartbeats = seconds === 0 ? 0 : await keepAlive(open, seconds);
-      if (!open.every(({ isOpen }) => isOpen))
-        throw new Error('the server has closed sockets that were idle');
-      return { heartbeats };
+      const before = countHeartbeats();
+      await sleep(seconds * 1_000);
+      const isWhole = open.every(({ isOpen }) => isOpen);
+      if (!isWhole) throw new Error('the server has closed sockets that were idle');
+      return { heartbeats: countHeartbeats() - before };
     },
   };
-}
-
-/** WebSockets of a bare server, with nothing said on them. */
-export async function openBareIdle(order: { readonly url: string }): Promise<Load<IdleRun, void>> {
-  const open: WireSocket[] = [];
-  return {
-    async run({ sockets }) {
-      const missing = Array.from({ length: sockets - open.length }, () => order.url.replace('http', 'ws'));
-      await inTurns(missing, async (url) => {
-        const socket = await WireSocket.open(url);
-        socket.listen({ onText: () => {} });
-        open.push(socket);
-      });
-      if (!open.every(({ isOpen }) => isOpen)) throw new Error('the bare server has closed sockets');
-    },
-  };
-}
-
-/** Returns how many heartbeats were answered. */
-async function keepAlive(sockets: readonly ChannelSocket[], seconds: number): Promise<number> {
-  const heartbeats = new Heartbeats(sockets);
-  heartbeats.start();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
-  heartbeats.stop();
-  return heartbeats.answered;
 }

@@ -1,21 +1,20 @@
 import { type Percentiles, percentiles } from '../statistics.ts';
 import { ChannelSocket, type Push } from './channel-socket.ts';
-import type { Load } from './load.ts';
-import { sampleText } from './sender.ts';
+import type { Follower } from './join.ts';
+import type { Load, TimedRun } from './load.ts';
+import type { Member } from './member.ts';
+import { sampleText } from './sample-text.ts';
 
 export interface InboxUpdatesOrder {
   readonly inboxes: readonly FollowedInbox[];
 }
 
-/** An inbox that a socket follows, and who sends to its sessions: each socket one of many. */
-export interface FollowedInbox {
-  readonly url: string;
-  readonly topic: string;
-  readonly senders: readonly { readonly url: string; readonly topics: readonly string[] }[];
+/** An inbox that a socket follows, and who sends to its sessions. */
+export interface FollowedInbox extends Member {
+  readonly senders: readonly Follower[];
 }
 
-export interface InboxUpdatesRun {
-  readonly seconds: number;
+export interface InboxUpdatesRun extends TimedRun {
   /** Which inboxes, in turn. */
   readonly inboxes: readonly number[];
   /** Sent at once, each to another session; the next ones when all of them are in the inbox. */
@@ -25,8 +24,12 @@ export interface InboxUpdatesRun {
 export interface InboxUpdatesResult {
   /** Of each inbox of the run: from the last acknowledgement to the update that completes it, in ms. */
   readonly times: readonly Percentiles[];
-  readonly messages: number;
+  /** Messages. */
+  readonly count: number;
 }
+
+/** A server updates an inbox within a tenth of a second, or so; a machine that is full may take longer. */
+const updateTimeoutMs = 15_000;
 
 /** Others write to people who look at their inboxes. */
 export async function openInboxUpdates({
@@ -41,13 +44,10 @@ export async function openInboxUpdates({
       do {
         for (const [index, n] of chosen.entries()) times[index]!.push(await inboxes[n]!.receive(messages));
       } while (performance.now() < endMs);
-      return { times: times.map(percentiles), messages: times.flat().length * messages };
+      return { times: times.map(percentiles), count: times.flat().length * messages };
     },
   };
 }
-
-/** A server updates an inbox within a tenth of a second, or so; a machine that is full may take longer. */
-const updateTimeoutMs = 15_000;
 
 /** One who follows, and those who write. An inbox shows a message as the last one of its session. */
 class Inbox {
@@ -79,7 +79,9 @@ class Inbox {
     this.#topic = topic;
   }
 
-  /** Sends to the next sessions. Returns how long after their acknowledgement the inbox showed all of them. */
+  /**
+   * Sends to the next sessions. Returns how long after their acknowledgement the inbox showed all of them.
+   */
   async receive(count: number): Promise<number> {
     this.#shown.clear();
     this.#complete = Promise.withResolvers();

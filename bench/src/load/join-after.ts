@@ -2,8 +2,8 @@ import type { ChannelSocket, Reply } from './channel-socket.ts';
 import type { MissedMessages } from './missed-messages.ts';
 
 /**
- * Joins a session after what was seen of it. The reply holds the first of what was missed, and is taken before the
- * pushes behind it: those go to the socket's `onPush`.
+ * Joins a session after what was seen of it. The reply holds the first of what was missed, and is taken
+ * before the pushes behind it: those go to the socket's `onPush`.
  */
 export function joinAfter(
   socket: ChannelSocket,

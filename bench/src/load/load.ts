@@ -3,5 +3,7 @@ export interface Load<Run, Result> {
   run(order: Run): Promise<Result>;
 }
 
-/** Opens whatever the load needs: from here on, until its process ends. */
-export type OpenLoad<Order, Run, Result> = (order: Order) => Promise<Load<Run, Result>>;
+/** How long a run of it takes. */
+export interface TimedRun {
+  readonly seconds: number;
+}

@@ -1,39 +1,31 @@
-import { openAppend } from './append.ts';
-import { openAppendStatement } from './append-statement.ts';
-import { openCatchUp } from './catch-up.ts';
-import { openColdJoin } from './cold-join.ts';
-import { openFanOut } from './fan-out.ts';
-import { openBareIdle, openIdle } from './idle.ts';
-import { openInboxPages } from './inbox-pages.ts';
-import { openInboxUpdates } from './inbox-updates.ts';
-import { openJoin } from './join.ts';
-import { openOneRowCommit } from './one-row-commit.ts';
-import { openPaced } from './paced.ts';
-import { openBareFanOut, openSocketIoFanOut } from './peer-fan-out.ts';
-import { openReconnect } from './reconnect.ts';
-import { openRequests } from './requests.ts';
-import { openSocketIoAppend } from './socket-io-append.ts';
-
-/** What a load process can do, by name. */
+/**
+ * What a load process can do, by name. Each process reads the one that it is: it starts sooner, and stays
+ * small.
+ */
 export const loads = {
-  append: openAppend,
-  'append statement': openAppendStatement,
-  'catch up': openCatchUp,
-  'inbox pages': openInboxPages,
-  'inbox updates': openInboxUpdates,
-  join: openJoin,
-  'cold join': openColdJoin,
-  'one-row commit': openOneRowCommit,
-  paced: openPaced,
-  reconnect: openReconnect,
-  requests: openRequests,
-  'socket.io append': openSocketIoAppend,
-  'fan-out': openFanOut,
-  'bare fan-out': openBareFanOut,
-  'socket.io fan-out': openSocketIoFanOut,
-  idle: openIdle,
-  'bare idle': openBareIdle,
+  append: async () => (await import('./append.ts')).openAppend,
+  'append statement': async () => (await import('./append-statement.ts')).openAppendStatement,
+  'Socket.IO append': async () => (await import('./socket-io-append.ts')).openSocketIoAppend,
+  'one-row commit': async () => (await import('./one-row-commit.ts')).openOneRowCommit,
+  paced: async () => (await import('./paced.ts')).openPaced,
+  'fan-out': async () => (await import('./fan-out.ts')).openFanOut,
+  'bare fan-out': async () => (await import('./bare-fan-out.ts')).openBareFanOut,
+  'Socket.IO fan-out': async () => (await import('./socket-io-fan-out.ts')).openSocketIoFanOut,
+  idle: async () => (await import('./idle.ts')).openIdle,
+  'bare idle': async () => (await import('./bare-idle.ts')).openBareIdle,
+  join: async () => (await import('./join.ts')).openJoin,
+  'catch-up': async () => (await import('./catch-up.ts')).openCatchUp,
+  reconnect: async () => (await import('./reconnect.ts')).openReconnect,
+  'inbox updates': async () => (await import('./inbox-updates.ts')).openInboxUpdates,
+  requests: async () => (await import('./requests.ts')).openRequests,
 };
 
-export type Loads = typeof loads;
+type Loads = typeof loads;
+type OpenOf<Name extends LoadName> = Awaited<ReturnType<Loads[Name]>>;
+type LoadOf<Name extends LoadName> = Awaited<ReturnType<OpenOf<Name>>>;
+
 export type LoadName = keyof Loads;
+/** What a load is opened with, what a run of it is told, and what that returns. */
+export type OrderOf<Name extends LoadName> = Parameters<OpenOf<Name>>[0];
+export type RunOf<Name extends LoadName> = Parameters<LoadOf<Name>['run']>[0];
+export type ResultOf<Name extends LoadName> = Awaited<ReturnType<LoadOf<Name>['run']>>;

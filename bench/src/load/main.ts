@@ -14,9 +14,11 @@ process.on('disconnect', () => process.exit());
 async function obey(order: LoadOrder): Promise<LoadAnswer> {
   try {
     if ('run' in order) return { result: (await load!.run(order.run)) ?? null };
-    load = (await loads[order.open](order.order as never)) as Load<unknown, unknown>;
+    const open = await loads[order.open]();
+    load = (await open(order.order as never)) as Load<unknown, unknown>;
     return { result: null };
   } catch (error) {
-    return { error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    return { message, stack: stack ?? message };
   }
 }

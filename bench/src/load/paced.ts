@@ -1,18 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Percentiles, percentiles } from '../statistics.ts';
-import type { Load } from './load.ts';
-import { Sender, type SenderOrder } from './sender.ts';
+import { countFailure, type Failures } from './failures.ts';
+import type { Load, TimedRun } from './load.ts';
+import type { Member } from './member.ts';
+import { Sender } from './sender.ts';
 
 export interface PacedOrder {
-  readonly senders: readonly SenderOrder[];
+  readonly senders: readonly Member[];
   readonly perSecond: number;
 }
 
 export interface PacedResult extends Percentiles {
   readonly count: number;
-  /** What the clock asked for, and was not sent: too much was on its way. */
-  readonly heldBack: number;
-  readonly failures: number;
+  /** `held back` is what the clock asked for, when too much was on its way. */
+  readonly failures: Failures;
 }
 
 /** As fine as timers are: a message is at most so late, and its time counts from its own sending. */
@@ -21,43 +22,44 @@ const tickMs = 1;
 const maxBehindMs = 2_000;
 
 /** Members who send by the clock, in turn, however long the answers take. */
-export async function openPaced(order: PacedOrder): Promise<Load<{ seconds: number }, PacedResult>> {
-  const senders = await Promise.all(order.senders.map((sender) => Sender.open(sender)));
-  return { run: ({ seconds }) => new Pace(senders, order.perSecond).run(seconds) };
+export async function openPaced({ senders, perSecond }: PacedOrder): Promise<Load<TimedRun, PacedResult>> {
+  const open = await Promise.all(senders.map((member) => Sender.open(member)));
+  return { run: ({ seconds }) => new Pace(open, perSecond).run(seconds) };
 }
 
 class Pace {
   readonly #senders: readonly Sender[];
   readonly #perSecond: number;
+  readonly #maxOpen: number;
   readonly #times: number[] = [];
+  readonly #failures: Record<string, number> = {};
+  #offered = 0;
   #open = 0;
-  #failures = 0;
-  #heldBack = 0;
 
   constructor(senders: readonly Sender[], perSecond: number) {
     this.#senders = senders;
     this.#perSecond = perSecond;
+    this.#maxOpen = (perSecond * maxBehindMs) / 1_000;
   }
 
   async run(seconds: number): Promise<PacedResult> {
     const beganMs = performance.now();
-    const maxOpen = (this.#perSecond * maxBehindMs) / 1_000;
     const total = this.#perSecond * seconds;
-    for (let offered = 0; offered < total; ) {
+    while (this.#offered < total) {
       const due = ((performance.now() - beganMs) / 1_000) * this.#perSecond;
-      for (; offered < Math.min(due, total); offered += 1) {
-        if (this.#open < maxOpen) this.#send(this.#senders[offered % this.#senders.length]!);
-        else this.#heldBack += 1;
-      }
+      this.#offer(Math.min(due, total));
       await sleep(tickMs);
     }
     for (let waitedMs = 0; this.#open > 0 && waitedMs < maxBehindMs; waitedMs += tickMs) await sleep(tickMs);
-    return {
-      ...percentiles(this.#times),
-      count: this.#times.length,
-      heldBack: this.#heldBack,
-      failures: this.#failures + this.#open,
-    };
+    if (this.#open > 0) countFailure(this.#failures, 'no answer', this.#open);
+    return { ...percentiles(this.#times), count: this.#times.length, failures: this.#failures };
+  }
+
+  #offer(due: number): void {
+    for (; this.#offered < due; this.#offered += 1) {
+      if (this.#open < this.#maxOpen) this.#send(this.#senders[this.#offered % this.#senders.length]!);
+      else countFailure(this.#failures, 'held back');
+    }
   }
 
   #send(sender: Sender): void {
@@ -66,7 +68,7 @@ class Pace {
     sender.send((failure) => {
       this.#open -= 1;
       if (failure === undefined) this.#times.push(performance.now() - sentMs);
-      else this.#failures += 1;
+      else countFailure(this.#failures, failure);
     });
   }
 }

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { type Dispatcher, Pool } from 'undici';
-import { ClosedLoop, type ClosedLoopResult, type OnEnd } from './closed-loop.ts';
-import type { Load } from './load.ts';
+import { type ClosedLoopResult, type OnEnd, runClosedLoop } from './closed-loop.ts';
+import type { Load, TimedRun } from './load.ts';
 
 export interface RequestsOrder {
   readonly url: string;
 }
 
-export interface RequestsRun {
-  readonly seconds: number;
+export interface RequestsRun extends TimedRun {
   readonly inFlight: number;
   /** Sent in turn, as often as there is time. */
   readonly requests: readonly RequestOrder[];
@@ -21,7 +20,10 @@ export interface RequestOrder {
   readonly body?: object;
 }
 
-/** Callers of a REST interface over connections that stay open. Answers are read to their end, and thrown away. */
+/**
+ * Callers of a REST interface over connections that stay open. Answers are read to their end, and thrown
+ * away.
+ */
 export async function openRequests({ url }: RequestsOrder): Promise<Load<RequestsRun, ClosedLoopResult>> {
   const pool = new Pool(url);
   const prefix = randomBytes(6).toString('hex');
@@ -29,13 +31,12 @@ export async function openRequests({ url }: RequestsOrder): Promise<Load<Request
   return {
     run({ seconds, inFlight, requests }) {
       const ready = requests.map(prepare);
-      const loop = new ClosedLoop((_slot, onEnd) => {
+      return runClosedLoop({ slots: 1, inFlight, seconds }, (_slot, onEnd) => {
         const { options, bodyStart } = ready[sent % ready.length]!;
         sent += 1;
         const body = bodyStart === null ? null : `${bodyStart}"client_id":"${prefix}-${sent}"}`;
         pool.dispatch({ ...options, body }, new Answer(onEnd));
       });
-      return loop.run({ slots: 1, inFlight, seconds });
     },
   };
 }

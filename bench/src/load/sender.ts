@@ -2,19 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChannelSocket, type Push, type Reply } from './channel-socket.ts';
 import type { OnEnd } from './closed-loop.ts';
+import type { Member } from './member.ts';
+import { sampleText } from './sample-text.ts';
 
-/** A socket of a member, and the topic of its session. */
-export interface SenderOrder {
-  readonly url: string;
-  readonly topic: string;
-}
-
-/** What people write to each other: most chat messages are shorter. */
-export const sampleText =
-  'Shall we meet at ten past eight in front of the old station, or is that too early?';
-
-/** A server that answers sends has answered the first of them by then. */
-const probeMs = 2_000;
+/** A message that nobody refuses is back by then, however full the machine is. */
+const returnMs = 10_000;
+/** A server that answers sends does so before it tells all others, or soon after. */
+const replyMs = 500;
 
 /**
  * A member who sends, and sees its own messages come back. A message counts as acknowledged when its reply is
@@ -32,7 +26,7 @@ export class Sender {
   #repliesToSends = true;
   #sent = 0;
 
-  static async open({ url, topic }: SenderOrder): Promise<Sender> {
+  static async open({ url, topic }: Member): Promise<Sender> {
     const sender = new Sender(topic);
     sender.#client = await ChannelSocket.open(url, { onPush: (push) => sender.#receive(push) });
     await sender.#client.join(topic);
@@ -61,19 +55,17 @@ export class Sender {
 
   /** Sends one message to learn how this server acknowledges. */
   async #probe(): Promise<void> {
-    const replied = Promise.withResolvers<'reply'>();
-    const seen = Promise.withResolvers<void>();
+    const returned = Promise.withResolvers<true>();
+    const replied = Promise.withResolvers<true>();
     const id = this.#nextId();
-    this.#unseen.set(id, () => seen.resolve());
+    this.#unseen.set(id, () => returned.resolve(true));
     this.#push(id, (reply) => {
-      const failure = failureOf(reply);
-      if (failure === undefined) replied.resolve('reply');
-      else replied.reject(new Error(`the server refused a message: ${JSON.stringify(reply)}`));
+      if (failureOf(reply) === undefined) replied.resolve(true);
+      else returned.reject(new Error(`the server refused a message: ${JSON.stringify(reply)}`));
     });
-    const first = await Promise.race([replied.promise, sleep(probeMs, null)]);
-    this.#repliesToSends = first === 'reply';
-    const isSeen = await Promise.race([seen.promise.then(() => true), sleep(probeMs, false)]);
-    if (!isSeen) throw new Error(`a message to ${this.#topic} did not come back to its sender`);
+    const hasReturned = await Promise.race([returned.promise, unlessWithin(returnMs)]);
+    if (!hasReturned) throw new Error(`a message to ${this.#topic} did not come back to its sender`);
+    this.#repliesToSends = await Promise.race([replied.promise, unlessWithin(replyMs)]);
   }
 
   #push(id: string, onReply?: (reply: Reply) => void): void {
@@ -96,6 +88,11 @@ export class Sender {
     this.#unseen.delete(id);
     onEnd();
   }
+}
+
+/** Nobody waits for it in the end. */
+function unlessWithin(ms: number): Promise<false> {
+  return sleep(ms, false as const, { ref: false });
 }
 
 function failureOf({ status, response }: Reply): string | undefined {

@@ -2,15 +2,18 @@ import { WireSocket } from './wire-socket.ts';
 
 type OnAcknowledged = () => void;
 
-export interface SocketIoListener {
+export interface SocketIoOptions {
+  readonly url: string;
+  /** Joined before anything else. */
+  readonly room: string;
   /** Hears of each event, as its whole packet: bytes that are valid during the call only. */
   readonly onEvent: (bytes: Buffer) => void;
   readonly onClosed?: () => void;
 }
 
 /**
- * A client of Socket.IO's protocol (Engine.IO 4 over WebSocket only), on the same cheap socket as ours: a peer is
- * compared server to server.
+ * A client of Socket.IO's protocol (Engine.IO 4 over WebSocket only), on the same cheap socket as ours: a
+ * peer is compared server to server.
  */
 export class SocketIoSocket {
   readonly #wire: WireSocket;
@@ -19,14 +22,19 @@ export class SocketIoSocket {
   readonly #onEvent: (bytes: Buffer) => void;
   #lastId = 0;
 
-  static async open(url: string, listener: SocketIoListener): Promise<SocketIoSocket> {
+  /** Connects, and joins a room of the peer. */
+  static async join({ url, room, ...listener }: SocketIoOptions): Promise<SocketIoSocket> {
     const address = new URL('/socket.io/?EIO=4&transport=websocket', url.replace('http', 'ws'));
-    const client = new SocketIoSocket(await WireSocket.open(address.href), listener);
-    await client.#opened.promise;
-    return client;
+    const socket = new SocketIoSocket(await WireSocket.open(address.href), listener);
+    await socket.#opened.promise;
+    await new Promise<void>((resolve) => socket.emit('join', JSON.stringify(room), resolve));
+    return socket;
   }
 
-  private constructor(wire: WireSocket, { onEvent, onClosed }: SocketIoListener) {
+  private constructor(
+    wire: WireSocket,
+    { onEvent, onClosed }: Pick<SocketIoOptions, 'onEvent' | 'onClosed'>,
+  ) {
     this.#wire = wire;
     this.#onEvent = onEvent;
     wire.listen({ onText: (bytes) => this.#receive(bytes), ...(onClosed && { onClosed }) });

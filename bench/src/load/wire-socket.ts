@@ -16,8 +16,8 @@ const handshakeTimeoutMs = 30_000;
 
 /**
  * A WebSocket client that costs as little as it can (RFC 6455): the generator shares the machine with what it
- * measures. Its mask is zero, which is a mask like any other to the server, and all that is sent in one turn of
- * the event loop is one write.
+ * measures. Its mask is zero, which is a mask like any other to the server, and all that is sent in one turn
+ * of the event loop is one write.
  */
 export class WireSocket {
   readonly #socket: Socket;
@@ -25,7 +25,9 @@ export class WireSocket {
   #isCorked = false;
   #isClosed = false;
 
-  /** Connects to a ws: or wss: address; reads nothing before `listen`. Throws when the handshake is refused. */
+  /**
+   * Connects to a ws: or wss: address; reads nothing before `listen`. Throws when the handshake is refused.
+   */
   static open(url: string): Promise<WireSocket> {
     const { promise, resolve, reject } = Promise.withResolvers<WireSocket>();
     const address = new URL(url.replace(/^ws/, 'http'));

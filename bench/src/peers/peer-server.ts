@@ -1,18 +1,21 @@
 import { join } from 'node:path';
-import { SpawnedProcess, untilListening } from '@fleetlm/testkit';
+import { nodeFlags, SpawnedProcess, untilListening } from '@fleetlm/testkit';
 
-/** A peer in a process of its own: a program of this directory. */
+/** A peer in a process of its own. */
 export interface PeerServer extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
 }
 
+export type PeerName = 'socket-io' | 'bare-ws' | 'bare-fastify';
+
+/** With the flags that our own server has: neither side is given less. */
 export async function startPeer(
-  program: 'socket-io-server' | 'bare-ws-server' | 'bare-fastify-server',
+  name: PeerName,
   env: Readonly<Record<string, string>> = {},
 ): Promise<PeerServer> {
-  const path = join(import.meta.dirname, `${program}.ts`);
-  const child = new SpawnedProcess(process.execPath, ['--conditions=fleetlm-source', path], { env });
+  const path = join(import.meta.dirname, `${name}-server.ts`);
+  const child = new SpawnedProcess(process.execPath, [...nodeFlags, path], { env });
   try {
     const url = await untilListening(child);
     return { url, pid: child.pid, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };

@@ -1,145 +1,142 @@
+import { alternate } from '../alternate.ts';
 import type { ChatServer } from '../chat-server.ts';
-import { cpuRows, measureCpu } from '../cpu-use.ts';
 import type { AppendResult } from '../load/append.ts';
-import { LoadProcess } from '../load/load-process.ts';
-import { startOwnServer } from '../own-server.ts';
-import { startPeer } from '../peers/peer-server.ts';
-import { alternate } from '../rounds.ts';
-import { failureRow, type Row } from '../row.ts';
-import type { RemoteStage, Scenario, Stage } from '../scenario.ts';
-import { sendersOf } from '../senders.ts';
+import type { ClosedLoopResult } from '../load/closed-loop.ts';
+import { type Counted, cpuRows } from '../measure-cpu.ts';
+import { initiatorsOf } from '../members.ts';
+import type { OwnServer } from '../own-server.ts';
+import type { BenchDatabase } from '../postgres.ts';
+import { compare, failureRows, type Row, rateRow, timeRows } from '../row.ts';
+import type { Scenario } from '../scenario.ts';
+import { serverDefaults } from '../server-defaults.ts';
+import type { OwnStage, Stage } from '../stage.ts';
 
-const sockets = 100;
-const inFlight = 5;
-/** As the server has by default. */
-const lanes = 2;
-/** Before the first round: V8 compiles, Postgres fills its caches. */
-const warmUpSeconds = 2;
+export interface AppendSize {
+  /** Each in a session of its own. */
+  readonly sockets: number;
+  /** Of each socket. */
+  readonly inFlight: number;
+}
+
+const fullSize: AppendSize = { sockets: 100, inFlight: 5 };
 
 /** As many messages as the server acknowledges, beside what Postgres could do and what is usual. */
 export const append: Scenario = {
   name: 'append',
-  summary: `${sockets} sockets × ${inFlight} in flight; beside the bare statement, and Socket.IO + INSERT`,
-  run,
-  runRemote,
+  summary: `${describe(fullSize)}; beside the bare statement, and Socket.IO + INSERT`,
+  run: (stage) => measureAppend(stage, fullSize),
+  runRemote: (stage, server) => measureRemote(stage, server, fullSize),
 };
 
-async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[]> {
-  const database = await postgres.createDatabase('bench_append');
-  await using server = await startOwnServer(database);
-  await using load = await openLoad(server);
-  const own = { server: server.pid, postgres: postgres.pid, generator: load.pid };
-  await using statement = await LoadProcess.open('append statement', {
-    target: database.target,
-    // The same tables, other sessions: the server must not find messages that it did not store.
-    sessions: (await server.sessions(2 * sockets))
-      .slice(sockets)
-      .map(({ id, initiatorId }) => ({ id, senderId: initiatorId })),
-    lanes,
-  });
-  await using peer = await startPeer('socket-io-server', {
-    DATABASE_URL: (await postgres.createDatabase('bench_socket_io')).url,
-  });
-  await using peerLoad = await LoadProcess.open('socket.io append', {
-    url: peer.url,
-    rooms: Array.from({ length: sockets }, (_, n) => `room ${n}`),
-    inFlight,
-  });
-  const batches = async () => ({
-    count: await server.metric('fleetlm_append_batch_rows_count'),
-    rows: await server.metric('fleetlm_append_batch_rows_sum'),
-  });
-  const measure = async () => {
-    const before = await batches();
-    const { result, cpu } = await measureCpu(own, () => load.run({ seconds }));
-    const after = await batches();
-    return { ...result, cpu, batchRows: (after.rows - before.rows) / (after.count - before.count) };
-  };
-  progress('append: warming up');
-  const warmUp = { seconds: Math.min(seconds, warmUpSeconds) };
-  await load.run(warmUp);
-  await peerLoad.run(warmUp);
-  let { batchRows } = await measure();
-  await statement.run({ ...warmUp, batchRows: Math.round(batchRows) });
-  const results = await alternate(rounds, {
-    own: async (round) => {
-      progress(`append: round ${round + 1} of ${rounds}`);
-      const result = await measure();
-      batchRows = result.batchRows;
+export async function measureAppend(stage: OwnStage, size: AppendSize): Promise<Row[]> {
+  const database = await stage.postgres.createDatabase('append');
+  const server = await stage.startServer(database);
+  const measureOwn = await openOwn(stage, server, size);
+  const runStatement = await openStatement(stage, { server, database, size });
+  const measureSocketIo = await openSocketIo(stage, size);
+  let { batchRows } = await measureOwn(stage.warmUpSeconds);
+  await runStatement(stage.warmUpSeconds, batchRows);
+  await measureSocketIo(stage.warmUpSeconds);
+  const results = await alternate(stage, {
+    own: async () => {
+      const result = await measureOwn(stage.seconds);
+      ({ batchRows } = result);
       return result;
     },
-    statement: () => statement.run({ seconds, batchRows: Math.round(batchRows) }),
-    socketIo: () =>
-      measureCpu({ server: peer.pid, postgres: postgres.pid, generator: peerLoad.pid }, () =>
-        peerLoad.run({ seconds }),
-      ),
+    statement: () => runStatement(stage.seconds, batchRows),
+    socketIo: () => measureSocketIo(stage.seconds),
   });
-  const acknowledged = results.own.map(({ perSecond }) => perSecond);
-  const socketIo = results.socketIo.map(({ result }) => result.perSecond);
-  return [
-    {
-      what: `acknowledged, ${sockets} sockets × ${inFlight} in flight`,
-      unit: 'messages/s',
-      values: acknowledged,
-      against: {
-        name: 'the append statement alone',
-        values: results.statement.map(({ perSecond }) => perSecond),
-      },
-      target: { atLeast: 0.45 },
-    },
-    {
-      what: 'the same',
-      unit: 'messages/s',
-      values: acknowledged,
-      against: { name: 'Socket.IO + INSERT', values: socketIo },
-      target: { atLeast: 8 },
-    },
-    ...figures(results.own),
-    { what: 'messages of one commit', unit: 'rows', values: results.own.map((result) => result.batchRows) },
-    ...cpuRows(
-      'message',
-      results.own.map(({ cpu }) => cpu),
-      results.own.map(({ count }) => count),
-    ),
-    ...cpuRows(
-      'message, Socket.IO + INSERT',
-      results.socketIo.map(({ cpu }) => cpu),
-      results.socketIo.map(({ result }) => result.count),
-    ),
-  ];
+  return toRows(describe(size), results);
 }
 
-async function runRemote({ rounds, seconds, server, progress }: RemoteStage): Promise<Row[]> {
-  await using load = await openLoad(server);
-  await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
-  const { own } = await alternate(rounds, {
-    own: (round) => {
-      progress(`append: round ${round + 1} of ${rounds}`);
-      return load.run({ seconds });
-    },
+interface OwnResult extends AppendResult {
+  /** Messages of one commit, on average. */
+  readonly batchRows: number;
+}
+
+async function openOwn(stage: OwnStage, server: OwnServer, size: AppendSize) {
+  const load = await openLoad(stage, server, size);
+  return async (seconds: number) => {
+    const before = await countBatches(server);
+    const result = await stage.measure(server, load, { seconds });
+    const after = await countBatches(server);
+    const batchRows = (after.rows - before.rows) / (after.batches - before.batches);
+    return { ...result, batchRows };
+  };
+}
+
+interface StatementOptions {
+  readonly server: OwnServer;
+  readonly database: BenchDatabase;
+  readonly size: AppendSize;
+}
+
+/** The same tables, other sessions: the server must not find messages that it did not store. */
+async function openStatement(stage: OwnStage, { server, database, size: { sockets } }: StatementOptions) {
+  const sessions = (await server.sessions(2 * sockets)).slice(sockets);
+  const load = await stage.openLoad('append statement', {
+    target: database.target,
+    sessions: sessions.map(({ id, initiatorId }) => ({ id, senderId: initiatorId })),
+    lanes: serverDefaults.lanes,
   });
+  return (seconds: number, batchRows: number) => load.run({ seconds, batchRows: Math.round(batchRows) });
+}
+
+async function openSocketIo(stage: OwnStage, { sockets, inFlight }: AppendSize) {
+  const { url } = await stage.postgres.createDatabase('append_socket_io');
+  const peer = await stage.startPeer('socket-io', { DATABASE_URL: url });
+  const load = await stage.openLoad('Socket.IO append', { url: peer.url, senders: sockets, inFlight });
+  return (seconds: number) => stage.measure(peer, load, { seconds });
+}
+
+async function openLoad(stage: Stage, server: ChatServer, { sockets, inFlight }: AppendSize) {
+  const senders = await initiatorsOf(server, await server.sessions(sockets));
+  return stage.openLoad('append', { senders, inFlight });
+}
+
+async function countBatches(server: OwnServer) {
+  const batches = await server.metric('fleetlm_append_batch_rows_count');
+  return { batches, rows: await server.metric('fleetlm_append_batch_rows_sum') };
+}
+
+async function measureRemote(stage: Stage, server: ChatServer, size: AppendSize): Promise<Row[]> {
+  const load = await openLoad(stage, server, size);
+  await load.run({ seconds: stage.warmUpSeconds });
+  const { own } = await alternate(stage, { own: () => load.run({ seconds: stage.seconds }) });
+  return [rateRow(`acknowledged, ${describe(size)}`, 'messages/s', own), ...figuresOf(own)];
+}
+
+interface Results {
+  readonly own: readonly (OwnResult & Counted)[];
+  readonly statement: readonly ClosedLoopResult[];
+  readonly socketIo: readonly (AppendResult & Counted)[];
+}
+
+function toRows(what: string, { own, statement, socketIo }: Results): Row[] {
+  const acknowledged = rateRow(`acknowledged, ${what}`, 'messages/s', own);
+  const { values: ofStatement } = rateRow('the append statement', 'messages/s', statement);
+  const { values: ofSocketIo } = rateRow('Socket.IO', 'messages/s', socketIo);
   return [
-    {
-      what: `acknowledged, ${sockets} sockets × ${inFlight} in flight`,
-      unit: 'messages/s',
-      values: own.map(({ perSecond }) => perSecond),
-    },
-    ...figures(own),
+    compare(acknowledged, { name: 'the append statement alone', values: ofStatement }, { atLeast: 0.45 }),
+    compare(acknowledged, { name: 'Socket.IO + INSERT', values: ofSocketIo }, { atLeast: 8 }),
+    ...figuresOf(own),
+    { what: 'messages of one commit', unit: 'messages', values: own.map(({ batchRows }) => batchRows) },
+    ...failureRows('the append statement', statement),
+    ...failureRows('Socket.IO + INSERT', socketIo),
+    ...cpuRows('message', own),
+    ...cpuRows('message, Socket.IO + INSERT', socketIo),
   ];
 }
 
-async function openLoad(server: ChatServer) {
-  const senders = await sendersOf(server, await server.sessions(sockets));
-  return LoadProcess.open('append', { senders, inFlight });
+function figuresOf(results: readonly AppendResult[]): Row[] {
+  const received = results.map(({ receivedPerSecond }) => receivedPerSecond);
+  return [
+    { what: 'received', unit: 'messages/s', values: received },
+    ...timeRows('until acknowledged', results),
+    ...failureRows('append', results),
+  ];
 }
 
-function figures(results: readonly AppendResult[]): Row[] {
-  const values = (of: (result: AppendResult) => number) => results.map(of);
-  return [
-    { what: 'received', unit: 'messages/s', values: values(({ receivedPerSecond }) => receivedPerSecond) },
-    { what: 'until acknowledged, p50', unit: 'ms', values: values(({ p50 }) => p50) },
-    { what: 'until acknowledged, p95', unit: 'ms', values: values(({ p95 }) => p95) },
-    { what: 'until acknowledged, p99', unit: 'ms', values: values(({ p99 }) => p99) },
-    ...failureRow(results),
-  ];
+function describe({ sockets, inFlight }: AppendSize): string {
+  return `${sockets} sockets × ${inFlight} in flight`;
 }

@@ -1,12 +1,12 @@
+import { alternate } from '../alternate.ts';
 import type { ChatServer } from '../chat-server.ts';
-import { type CpuUse, cpuRows, measureCpu, type Processes } from '../cpu-use.ts';
+import { formatCount } from '../format-number.ts';
 import type { FanOutResult, FanOutRun } from '../load/audience.ts';
-import { LoadProcess } from '../load/load-process.ts';
-import { startOwnServer } from '../own-server.ts';
-import { startPeer } from '../peers/peer-server.ts';
-import { alternate } from '../rounds.ts';
-import type { Row } from '../row.ts';
-import type { RemoteStage, Scenario, Stage } from '../scenario.ts';
+import { type Counted, cpuRows } from '../measure-cpu.ts';
+import { membersOf } from '../members.ts';
+import { compare, type Row, rateRow } from '../row.ts';
+import type { Scenario } from '../scenario.ts';
+import type { OwnStage, Stage } from '../stage.ts';
 
 const sizes = [500, 2_000];
 const burst = 10;
@@ -14,170 +14,130 @@ const shapes = [
   { name: 'single messages', messages: 1, timesBareLoop: 0.9 },
   { name: `bursts of ${burst}`, messages: burst, timesBareLoop: 2 },
 ];
-const warmUpSeconds = 1;
-
-/** How fast all in a conversation hear what one of them says. Ours is stored first; the peers store nothing. */
-export const fanOut: Scenario = {
-  name: 'fan-out',
-  summary: `1 session, ${sizes.map(format).join(' and ')} subscribers; beside a bare ws loop, and a Socket.IO room`,
-  run,
-  runRemote,
-};
-
 type Shape = (typeof shapes)[number];
 
-/** One server with its subscribers. */
-interface Subject {
-  readonly processes: Processes;
-  run(order: FanOutRun): Promise<FanOutResult>;
-}
+/**
+ * How fast all in a conversation hear what one of them says. Ours is stored first; the peers store nothing.
+ */
+export const fanOut: Scenario = {
+  name: 'fan-out',
+  summary: `1 session, ${sizes.map(formatCount).join(' and ')} subscribers; beside a bare ws loop, and a Socket.IO room`,
+  run: (stage) => measureFanOut(stage, sizes),
+  runRemote: measureRemote,
+};
 
-interface Measured {
-  readonly result: FanOutResult;
-  readonly cpu: CpuUse;
-}
-
-async function run(stage: Stage): Promise<Row[]> {
+/** A row of each shape, for each number of subscribers. */
+export async function measureFanOut(stage: OwnStage, numbers: readonly number[]): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const subscribers of sizes) rows.push(...(await compare(stage, subscribers)));
-  return rows;
-}
-
-async function compare(stage: Stage, subscribers: number): Promise<Row[]> {
-  const { rounds, seconds, postgres, progress } = stage;
-  progress(`fan-out: ${format(subscribers)} subscribers`);
-  await using resources = new AsyncDisposableStack();
-  const own = await startOwn(stage, subscribers, resources);
-  const { pieces } = await own.run({ seconds: warmUpSeconds, messages: burst });
-  const peer = { subscribers, pieces, resources };
-  const bare = await startBare(peer);
-  const socketIo = await startSocketIo(peer, (await postgres.createDatabase('bench_socket_io')).url);
-  for (const subject of [bare, socketIo]) await subject.run({ seconds: warmUpSeconds, messages: burst });
-  const rows: Row[] = [];
-  for (const shape of shapes) {
-    const measure = ({ processes, run }: Subject) =>
-      measureCpu(processes, () => run({ seconds, messages: shape.messages }));
-    const results = await alternate(rounds, {
-      own: (round) => {
-        progress(`fan-out: ${describe(subscribers, shape)}, round ${round + 1} of ${rounds}`);
-        return measure(own);
-      },
-      bare: () => measure(bare),
-      socketIo: () => measure(socketIo),
-    });
-    rows.push(...rateRows(describe(subscribers, shape), shape, results));
-    rows.push(...cpuRowsOf(describe(subscribers, shape), results));
+  for (const subscribers of numbers) {
+    stage.progress(`${formatCount(subscribers)} subscribers`);
+    const subjects = await openSubjects(stage, subscribers);
+    for (const shape of shapes) rows.push(...(await measureShape(stage, subjects, { subscribers, shape })));
   }
   return rows;
 }
 
-async function startOwn(
-  { postgres }: Stage,
+type Result = FanOutResult & Counted;
+/** Bursts of so many messages, against one server. */
+type Run = (order: FanOutRun) => Promise<Result>;
+
+interface Subjects {
+  readonly own: Run;
+  readonly bare: Run;
+  readonly socketIo: Run;
+}
+
+/** Each with its subscribers, and warm. The peers send what ours has sent, or there is nothing to compare. */
+async function openSubjects(stage: OwnStage, subscribers: number): Promise<Subjects> {
+  const warmUp = { seconds: stage.warmUpSeconds, messages: burst };
+  const own = await openOwn(stage, subscribers);
+  const { pieces } = await own(warmUp);
+  const bare = await openBare(stage, subscribers, pieces);
+  requireSame('the bare loop', pieces.join(), (await bare(warmUp)).pieces.join());
+  const socketIo = await openSocketIo(stage, subscribers, pieces);
+  requireSame('Socket.IO', toSocketIo(pieces).join(), (await socketIo(warmUp)).pieces.join());
+  return { own, bare, socketIo };
+}
+
+async function openOwn(stage: OwnStage, subscribers: number): Promise<Run> {
+  const server = await stage.startServer(await stage.postgres.createDatabase('fan_out'));
+  const load = await openLoad(stage, server, subscribers);
+  return (order) => stage.measure(server, load, order);
+}
+
+/** The message in another envelope. */
+function toSocketIo([start, ...rest]: FanOutResult['pieces']): string[] {
+  return [`42["message",${start!.slice(start!.indexOf('{'))}`, ...rest];
+}
+
+function requireSame(peer: string, expected: string, delivered: string): void {
+  if (delivered !== expected) throw new Error(`${peer} delivers ${delivered}, and not ${expected}`);
+}
+
+async function openBare(stage: OwnStage, subscribers: number, pieces: FanOutResult['pieces']): Promise<Run> {
+  const peer = await stage.startPeer('bare-ws');
+  const load = await stage.openLoad('bare fan-out', { url: peer.url, subscribers });
+  return (order) => stage.measure(peer, load, { ...order, pieces });
+}
+
+async function openSocketIo(
+  stage: OwnStage,
   subscribers: number,
-  resources: AsyncDisposableStack,
-): Promise<Subject> {
-  const server = resources.use(await startOwnServer(await postgres.createDatabase('bench_fan_out')));
-  const load = resources.use(await openLoad(server, subscribers));
-  return {
-    processes: { server: server.pid, postgres: postgres.pid, generator: load.pid },
-    run: (order) => load.run(order),
-  };
+  pieces: FanOutResult['pieces'],
+): Promise<Run> {
+  const { url } = await stage.postgres.createDatabase('fan_out_socket_io');
+  const peer = await stage.startPeer('socket-io', { DATABASE_URL: url });
+  const load = await stage.openLoad('Socket.IO fan-out', { url: peer.url, subscribers });
+  return (order) => stage.measure(peer, load, { ...order, pieces });
 }
 
-interface PeerOptions {
-  readonly subscribers: number;
-  readonly pieces: FanOutResult['pieces'];
-  readonly resources: AsyncDisposableStack;
+async function measureShape(
+  stage: OwnStage,
+  { own, bare, socketIo }: Subjects,
+  { subscribers, shape }: { readonly subscribers: number; readonly shape: Shape },
+): Promise<Row[]> {
+  const what = describe(subscribers, shape);
+  const order = { seconds: stage.seconds, messages: shape.messages };
+  const subjects = { own: () => own(order), bare: () => bare(order), socketIo: () => socketIo(order) };
+  return toRows(what, shape, await alternate(stage, subjects, what));
 }
 
-async function startBare({ subscribers, pieces, resources }: PeerOptions): Promise<Subject> {
-  const server = resources.use(await startPeer('bare-ws-server'));
-  const load = resources.use(await LoadProcess.open('bare fan-out', { url: server.url, subscribers }));
-  return {
-    processes: { server: server.pid, postgres: null, generator: load.pid },
-    run: (order) => load.run({ ...order, pieces }),
-  };
-}
-
-/** The Postgres of the peer has nothing to do here. */
-async function startSocketIo(
-  { subscribers, pieces, resources }: PeerOptions,
-  databaseUrl: string,
-): Promise<Subject> {
-  const server = resources.use(await startPeer('socket-io-server', { DATABASE_URL: databaseUrl }));
-  const load = resources.use(await LoadProcess.open('socket.io fan-out', { url: server.url, subscribers }));
-  return {
-    processes: { server: server.pid, postgres: null, generator: load.pid },
-    run: (order) => load.run({ ...order, pieces }),
-  };
-}
-
-async function runRemote({ rounds, seconds, server, progress }: RemoteStage): Promise<Row[]> {
+async function measureRemote(stage: Stage, server: ChatServer): Promise<Row[]> {
   const rows: Row[] = [];
   for (const subscribers of sizes) {
-    progress(`fan-out: ${format(subscribers)} subscribers`);
-    await using load = await openLoad(server, subscribers);
-    await load.run({ seconds: warmUpSeconds, messages: burst });
+    const load = await openLoad(stage, server, subscribers);
+    await load.run({ seconds: stage.warmUpSeconds, messages: burst });
     for (const shape of shapes) {
-      const { own } = await alternate(rounds, {
-        own: (round) => {
-          progress(`fan-out: ${describe(subscribers, shape)}, round ${round + 1} of ${rounds}`);
-          return load.run({ seconds, messages: shape.messages });
-        },
-      });
-      const values = own.map(({ perSecond }) => perSecond);
-      rows.push({ what: describe(subscribers, shape), unit: 'deliveries/s', values });
+      const what = describe(subscribers, shape);
+      const run = () => load.run({ seconds: stage.seconds, messages: shape.messages });
+      const { own } = await alternate(stage, { own: run }, what);
+      rows.push(rateRow(what, 'deliveries/s', own));
     }
   }
   return rows;
 }
 
-async function openLoad(server: ChatServer, subscribers: number) {
-  const [session] = await server.sessions(1);
-  const { id, initiatorId, peerId } = session!;
-  const urls = await Promise.all([initiatorId, peerId].map((member) => server.socketUrl(member)));
-  return LoadProcess.open('fan-out', { urls, topic: `session:${id}`, subscribers });
+async function openLoad(stage: Stage, server: ChatServer, subscribers: number) {
+  const members = await membersOf(server, await server.sessions(1));
+  return stage.openLoad('fan-out', { members, subscribers });
 }
 
-type Results = Readonly<Record<'own' | 'bare' | 'socketIo', readonly Measured[]>>;
+type Results = Readonly<Record<keyof Subjects, readonly Result[]>>;
 
-function rateRows(what: string, { timesBareLoop }: Shape, { own, bare, socketIo }: Results): Row[] {
-  const ratesOf = (measured: readonly Measured[]) => measured.map(({ result }) => result.perSecond);
-  const row = { unit: 'deliveries/s', values: ratesOf(own) } as const;
+/** Ours has its commit in it: what the server does for it, and what Postgres does. */
+function toRows(what: string, { timesBareLoop }: Shape, { own, bare, socketIo }: Results): Row[] {
+  const stored = rateRow(`${what}, stored`, 'deliveries/s', own);
+  const { values: ofBare } = rateRow('bare ws loop', 'deliveries/s', bare);
+  const { values: ofSocketIo } = rateRow('Socket.IO room', 'deliveries/s', socketIo);
   return [
-    {
-      ...row,
-      what: `${what}, stored`,
-      against: { name: 'bare ws loop, not stored', values: ratesOf(bare) },
-      target: { atLeast: timesBareLoop },
-    },
-    {
-      ...row,
-      what: 'the same',
-      against: { name: 'Socket.IO room, not stored', values: ratesOf(socketIo) },
-      target: { atLeast: 2 },
-    },
+    compare(stored, { name: 'bare ws loop, not stored', values: ofBare }, { atLeast: timesBareLoop }),
+    compare(stored, { name: 'Socket.IO room, not stored', values: ofSocketIo }, { atLeast: 2 }),
+    ...cpuRows(`delivery, commit included, ${what}`, own),
+    ...cpuRows(`delivery, bare ws loop, ${what}`, bare, ['server']),
+    ...cpuRows(`delivery, Socket.IO room, ${what}`, socketIo, ['server']),
   ];
 }
 
-/** Ours has its share of the commit in it: what the server does for it, and what Postgres does. */
-function cpuRowsOf(what: string, { own, bare }: Results): Row[] {
-  const rowsOf = (measured: readonly Measured[]) =>
-    cpuRows(
-      `delivery, commit included, ${what}`,
-      measured.map(({ cpu }) => cpu),
-      measured.map(({ result }) => result.count),
-    );
-  const [server, ...rest] = rowsOf(own);
-  const [bareServer] = rowsOf(bare);
-  if (server === undefined || bareServer === undefined) return [];
-  return [{ ...server, against: { name: 'bare ws loop, no commit', values: bareServer.values } }, ...rest];
-}
-
 function describe(subscribers: number, { name }: Shape): string {
-  return `${format(subscribers)} subscribers, ${name}`;
-}
-
-function format(count: number): string {
-  return count.toLocaleString('en');
+  return `${formatCount(subscribers)} subscribers, ${name}`;
 }

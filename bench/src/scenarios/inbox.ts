@@ -1,149 +1,166 @@
-import { fillInbox } from '@fleetlm/testkit';
-import { type CpuUse, cpuRows, measureCpu } from '../cpu-use.ts';
+import { alternateAll } from '../alternate.ts';
+import { type FilledSessions, fillSessions } from '../fill-sessions.ts';
+import { formatCount } from '../format-number.ts';
 import type { FollowedInbox } from '../load/inbox-updates.ts';
-import { LoadProcess } from '../load/load-process.ts';
-import { type OwnServer, startOwnServer } from '../own-server.ts';
-import { type BenchDatabase, query } from '../postgres.ts';
-import { alternate } from '../rounds.ts';
-import type { Row } from '../row.ts';
-import type { Scenario, Stage } from '../scenario.ts';
+import type { Follower } from '../load/join.ts';
+import type { LoadProcess } from '../load/load-process.ts';
+import { cpuRows } from '../measure-cpu.ts';
+import type { OwnServer } from '../own-server.ts';
+import { compare, failureRows, type Row, type Target, timeRows } from '../row.ts';
+import type { Scenario } from '../scenario.ts';
+import { serverDefaults } from '../server-defaults.ts';
+import type { OwnStage } from '../stage.ts';
 
-const sizes = [100, 10_000, 100_000] as const;
-type Size = (typeof sizes)[number];
-
-/** As the server has it by default. */
-const pageSize = 50;
-/** The server gathers what happens for so long before it updates an inbox (`flushMs` of its inboxes). */
-const gatheringMs = 100;
+const sizes = [100, 10_000, 100_000];
+/** At the largest size a page may take so much longer than at the smallest. */
+const target: Target = { atMost: 2 };
 
 /**
- * Of each inbox, at even distances, as many sessions get messages, in turn: when one has its turn again, more others
- * than an inbox shows (200) were active since, as if it were any of all its sessions.
+ * Of each inbox, at even distances, as many sessions get messages, in turn: when one has its turn again, more
+ * others than an inbox shows (200) were active since, as if it were any of all its sessions.
  */
 const maxActive = 500;
-/** Of a socket, as the server has it by default. */
-const maxTopics = 100;
 const burst = 100;
-const warmUpSeconds = 2;
 
 /** Whether somebody with a hundred thousand conversations waits longer than one with a hundred. */
 export const inbox: Scenario = {
   name: 'inbox',
-  summary: `first page, and updates, at ${sizes.map(grouped).join(', ')} sessions`,
-  run,
+  summary: `first page, and updates, at ${sizes.map(formatCount).join(', ')} sessions; beside the smallest`,
+  run: (stage) => measureInbox(stage, sizes),
 };
 
-async function run(stage: Stage): Promise<Row[]> {
-  const database = await stage.postgres.createDatabase('bench_inbox');
-  await using server = await startOwnServer(database);
-  const sessions = new Map<Size, string[]>();
-  for (const size of sizes) {
-    stage.progress(`inbox: filling ${grouped(size)} sessions`);
-    sessions.set(size, await fill(database, size));
+/** An inbox of each of these sizes, the smallest first: each has at least a page, and a burst of sessions. */
+export async function measureInbox(stage: OwnStage, counts: readonly number[]): Promise<Row[]> {
+  const database = await stage.postgres.createDatabase('inbox');
+  const server = await stage.startServer(database);
+  const inboxes: FilledSessions[] = [];
+  for (const count of counts) {
+    stage.progress(`filling in ${formatCount(count)} sessions`);
+    inboxes.push(await fillSessions(database, { name: `with-${count}`, count, messages: 1 }));
   }
-  await query(database.target, 'vacuum analyze');
   // Pages first: activity that is not written yet is of no account to them.
-  return [...(await measurePages(stage, server)), ...(await measureUpdates(stage, server, sessions))];
+  const pages = await measurePages(stage, server, inboxes);
+  return [...pages, ...(await measureUpdates(stage, server, inboxes))];
 }
 
-async function measurePages({ rounds, seconds, progress }: Stage, server: OwnServer): Promise<Row[]> {
-  await using load = await LoadProcess.open('inbox pages', {
-    url: server.url,
-    participantIds: sizes.map(participantOf),
-    pageSize,
-  });
-  await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
-  const { pages } = await alternate(rounds, {
-    pages: (round) => {
-      progress(`inbox: first page, round ${round + 1} of ${rounds}`);
-      return load.run({ seconds });
-    },
-  });
-  return besideSmallest(
-    sizes.map((size, index) => ({
-      what: `first page, ${grouped(size)} sessions, p50`,
-      unit: 'ms',
-      values: pages.map((times) => times[index]!.p50),
-    })),
-    [{}, {}, { target: { atMost: 2 } }],
+async function measurePages(
+  stage: OwnStage,
+  server: OwnServer,
+  inboxes: readonly FilledSessions[],
+): Promise<Row[]> {
+  const load = await stage.openLoad('requests', { url: server.url });
+  const runs = await Promise.all(
+    inboxes.map(async ({ readerId }) => {
+      const path = `/api/participants/${readerId}/inbox`;
+      await checkPage(server, path);
+      const requests = [{ method: 'GET' as const, path }];
+      return (seconds: number) => load.run({ seconds, inFlight: 1, requests });
+    }),
   );
+  for (const run of runs) await run(stage.warmUpSeconds);
+  const subjects = runs.map((run) => () => run(stage.seconds));
+  const results = await alternateAll(stage, subjects, 'first page');
+  const rows = inboxes.flatMap((inbox, n) =>
+    timeRows(`first page, ${describe(inbox)}`, results[n]!, ['p50']),
+  );
+  const failures = inboxes.flatMap((inbox, n) => failureRows(`first page, ${describe(inbox)}`, results[n]!));
+  return [...besideSmallest(inboxes, rows, target), ...failures];
+}
+
+/** A page that has not all that it should have takes less time. */
+async function checkPage(server: OwnServer, path: string): Promise<void> {
+  const { conversations } = await server.call('GET', path);
+  const ids = (conversations as { session_id: string }[]).map(({ session_id: id }) => id);
+  const { size } = new Set(ids);
+  if (size === serverDefaults.pageLimit && ids.length === size) return;
+  throw new Error(`${path} has ${ids.length} conversations, ${size} of them once`);
 }
 
 async function measureUpdates(
-  { rounds, seconds, postgres, progress }: Stage,
+  stage: OwnStage,
   server: OwnServer,
-  sessions: ReadonlyMap<Size, readonly string[]>,
+  inboxes: readonly FilledSessions[],
 ): Promise<Row[]> {
-  const inboxes = await Promise.all(sizes.map((size) => followedInbox(server, size, sessions.get(size)!)));
-  await using load = await LoadProcess.open('inbox updates', { inboxes });
-  const processes = { server: server.pid, postgres: postgres.pid, generator: null };
-  const bursts = (index: number) => () =>
-    measureCpu(processes, () => load.run({ seconds, inboxes: [index], messages: burst }));
-  await load.run({ seconds: Math.min(seconds, warmUpSeconds), inboxes: [0, 1, 2], messages: burst });
-  const { single, ...results } = await alternate(rounds, {
-    single: (round) => {
-      progress(`inbox: updates, round ${round + 1} of ${rounds}`);
-      return load.run({ seconds, inboxes: [0, 1, 2], messages: 1 });
-    },
-    100: bursts(0),
-    10000: bursts(1),
-    100000: bursts(2),
-  });
-  const times = sizes.map((size, index): Row => {
-    const values = single.map((result) => result.times[index]!.p50 - gatheringMs);
+  const followed = await Promise.all(inboxes.map((filled) => toFollowed(server, filled)));
+  const load = await stage.openLoad('inbox updates', { inboxes: followed });
+  await load.run({ seconds: stage.warmUpSeconds, inboxes: [...inboxes.keys()], messages: burst });
+  const times = await measureUpdateTimes(stage, load, inboxes);
+  return [...times, ...(await measureUpdateCpu(stage, { server, load, inboxes }))];
+}
+
+/** One message at a time, to each inbox in turn. */
+async function measureUpdateTimes(
+  stage: OwnStage,
+  load: LoadProcess<'inbox updates'>,
+  inboxes: readonly FilledSessions[],
+): Promise<Row[]> {
+  const { gatheringMs } = serverDefaults;
+  const run = () => load.run({ seconds: stage.seconds, inboxes: [...inboxes.keys()], messages: 1 });
+  const [results] = await alternateAll(stage, [run], 'updates');
+  const rows = inboxes.map((inbox, n): Row => {
+    const values = results!.map(({ times }) => times[n]!.p50 - gatheringMs);
     return {
-      what: `update beyond the ${gatheringMs} ms of gathering, ${grouped(size)} sessions, p50`,
+      what: `update beyond ${gatheringMs} ms of gathering, ${describe(inbox)}, p50`,
       unit: 'ms',
       values,
     };
   });
-  const cpu = sizes.map((size) =>
-    cpuRows(
-      `message and update, ${grouped(size)} sessions`,
-      results[size].map((part): CpuUse => part.cpu),
-      results[size].map((part) => part.result.messages),
+  return besideSmallest(inboxes, rows);
+}
+
+interface CpuOptions {
+  readonly server: OwnServer;
+  readonly load: LoadProcess<'inbox updates'>;
+  readonly inboxes: readonly FilledSessions[];
+}
+
+/** Many messages at once, each to another session of one inbox. */
+async function measureUpdateCpu(stage: OwnStage, { server, load, inboxes }: CpuOptions): Promise<Row[]> {
+  const subjects = [...inboxes.keys()].map(
+    (n) => () => stage.measure(server, load, { seconds: stage.seconds, inboxes: [n], messages: burst }),
+  );
+  const results = await alternateAll(stage, subjects, `bursts of ${burst}`);
+  const rows = inboxes.map((inbox, n) =>
+    cpuRows(`message and update, ${describe(inbox)}`, results[n]!, ['server', 'postgres']),
+  );
+  return rows[0]!.flatMap((_, part) =>
+    besideSmallest(
+      inboxes,
+      rows.map((parts) => parts[part]!),
     ),
   );
-  const byPart = cpu[0]!.map((_, part) => cpu.map((rows) => rows[part]!));
-  return [times, ...byPart].flatMap((rows) => besideSmallest(rows));
 }
 
-/** The first of the rows is what the others are compared with. */
-function besideSmallest(rows: readonly Row[], more: readonly Partial<Row>[] = []): Row[] {
-  const against = { name: `${grouped(sizes[0])} sessions`, values: rows[0]!.values };
-  return rows.map((row, index) => ({ ...row, ...(index > 0 && { against }), ...more[index] }));
-}
-
-function fill({ url }: BenchDatabase, size: Size): Promise<string[]> {
-  return fillInbox(url, { participantId: participantOf(size), peerId: writerOf(size), count: size });
-}
-
-async function followedInbox(
-  server: OwnServer,
-  size: Size,
-  sessions: readonly string[],
-): Promise<FollowedInbox> {
-  const active = Array.from(
-    { length: Math.min(size, maxActive) },
-    (_, n) => `session:${sessions[Math.floor((n * size) / Math.min(size, maxActive))]}`,
+/** The first row is what the others are compared with; the last one may have a target. */
+function besideSmallest(
+  inboxes: readonly FilledSessions[],
+  [smallest, ...larger]: readonly Row[],
+  targetOfLargest?: Target,
+): Row[] {
+  const against = { name: describe(inboxes[0]!), values: smallest!.values };
+  const compared = larger.map((row, n) =>
+    compare(row, against, n === larger.length - 1 ? targetOfLargest : undefined),
   );
-  const url = await server.socketUrl(writerOf(size));
-  const senders = Array.from({ length: active.length / maxTopics }, (_, n) => ({
-    url,
-    topics: active.slice(n * maxTopics, (n + 1) * maxTopics),
-  }));
-  const participantId = participantOf(size);
-  return { url: await server.socketUrl(participantId), topic: `inbox:${participantId}`, senders };
+  return [smallest!, ...compared];
 }
 
-function participantOf(size: Size): string {
-  return `user:with-${size}`;
+async function toFollowed(
+  server: OwnServer,
+  { readerId, writerId, ids }: FilledSessions,
+): Promise<FollowedInbox> {
+  const count = Math.min(ids.length, maxActive);
+  const topics = Array.from(
+    { length: count },
+    (_, n) => `session:${ids[Math.floor((n * ids.length) / count)]}`,
+  );
+  const url = await server.socketUrl(writerId);
+  const senders: Follower[] = [];
+  for (let from = 0; from < count; from += serverDefaults.maxTopics) {
+    senders.push({ url, topics: topics.slice(from, from + serverDefaults.maxTopics) });
+  }
+  return { url: await server.socketUrl(readerId), topic: `inbox:${readerId}`, senders };
 }
 
-function writerOf(size: Size): string {
-  return `user:writes-to-${size}`;
-}
-
-function grouped(size: number): string {
-  return size.toLocaleString('en');
+function describe({ ids }: FilledSessions): string {
+  return `${formatCount(ids.length)} sessions`;
 }

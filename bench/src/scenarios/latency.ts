@@ -1,103 +1,75 @@
+import { alternate } from '../alternate.ts';
 import type { ChatServer } from '../chat-server.ts';
-import { cpuRows, measureCpu } from '../cpu-use.ts';
-import { LoadProcess } from '../load/load-process.ts';
+import { formatCount } from '../format-number.ts';
 import type { PacedResult } from '../load/paced.ts';
-import { startOwnServer } from '../own-server.ts';
-import { alternate } from '../rounds.ts';
-import type { Row } from '../row.ts';
-import type { RemoteStage, Scenario, Stage } from '../scenario.ts';
-import { sendersOf } from '../senders.ts';
-import type { Percentiles } from '../statistics.ts';
+import { cpuRows } from '../measure-cpu.ts';
+import { initiatorsOf } from '../members.ts';
+import { compare, failureRows, type Row, timeRows } from '../row.ts';
+import type { Scenario } from '../scenario.ts';
+import type { OwnStage, Stage } from '../stage.ts';
 
-const pacedPerSecond = 1_000;
-const pacedSessions = 50;
-const warmUpSeconds = 1;
+const alone = '1 socket, 1 in flight';
+/** Messages by the clock, over so many sessions. */
+const perSecond = 1_000;
+const sessions = 50;
+const paced = `${formatCount(perSecond)} messages/s over ${sessions} sessions`;
 
 /** How long somebody waits for a message to be safe, when there is little to do, and when there is some. */
 export const latency: Scenario = {
   name: 'latency',
-  summary: `1 socket, 1 in flight; ${pacedPerSecond} messages/s over ${pacedSessions} sessions; beside a one-row commit`,
-  run,
-  runRemote,
+  summary: `${alone}; ${paced}; beside a one-row commit`,
+  run: measureLatency,
+  runRemote: measureRemote,
 };
 
-async function run({ rounds, seconds, postgres, progress }: Stage): Promise<Row[]> {
-  await using server = await startOwnServer(await postgres.createDatabase('bench_latency'));
-  await using alone = await openAlone(server);
-  await using paced = await openPaced(server);
-  await using commit = await LoadProcess.open('one-row commit', {
-    target: (await postgres.createDatabase('bench_one_row')).target,
-    connections: 1,
-  });
-  for (const load of [alone, paced, commit]) await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
-  const results = await alternate(rounds, {
-    alone: (round) => {
-      progress(`latency: round ${round + 1} of ${rounds}`);
-      return alone.run({ seconds });
-    },
+async function measureLatency(stage: OwnStage): Promise<Row[]> {
+  const { seconds } = stage;
+  const server = await stage.startServer(await stage.postgres.createDatabase('latency'));
+  const { target } = await stage.postgres.createDatabase('latency_one_row');
+  const loads = await openLoads(stage, server);
+  const commit = await stage.openLoad('one-row commit', { target });
+  await commit.run({ seconds: stage.warmUpSeconds });
+  const results = await alternate(stage, {
+    alone: () => loads.alone.run({ seconds }),
     commit: () => commit.run({ seconds }),
-    paced: () =>
-      measureCpu({ server: server.pid, postgres: postgres.pid, generator: paced.pid }, () =>
-        paced.run({ seconds }),
-      ),
+    paced: () => stage.measure(server, loads.paced, { seconds }),
   });
-  const pacedResults = results.paced.map(({ result }) => result);
-  const [first, ...rest] = times('1 socket, 1 in flight', results.alone);
-  const commitTimes = results.commit.map(({ p50 }) => p50);
+  const [p50, ...rest] = timeRows(`${alone}, until acknowledged`, results.alone);
+  const commits = results.commit.map((result) => result.p50);
   return [
-    { ...first!, against: { name: 'one-row commit', values: commitTimes }, target: { atMost: 1.8 } },
+    compare(p50!, { name: 'one-row commit', values: commits }, { atMost: 1.8 }),
     ...rest,
-    ...pacedRows(pacedResults),
-    ...cpuRows(
-      `message at ${pacedPerSecond}/s`,
-      results.paced.map(({ cpu }) => cpu),
-      pacedResults.map(({ count }) => count),
-    ),
+    ...failureRows(alone, results.alone),
+    ...failureRows('one-row commit', results.commit),
+    ...pacedRows(results.paced),
+    ...cpuRows(`message at ${formatCount(perSecond)}/s`, results.paced),
   ];
 }
 
-async function runRemote({ rounds, seconds, server, progress }: RemoteStage): Promise<Row[]> {
-  await using alone = await openAlone(server);
-  await using paced = await openPaced(server);
-  for (const load of [alone, paced]) await load.run({ seconds: Math.min(seconds, warmUpSeconds) });
-  const results = await alternate(rounds, {
-    alone: (round) => {
-      progress(`latency: round ${round + 1} of ${rounds}`);
-      return alone.run({ seconds });
-    },
-    paced: () => paced.run({ seconds }),
+async function measureRemote(stage: Stage, server: ChatServer): Promise<Row[]> {
+  const { seconds } = stage;
+  const loads = await openLoads(stage, server);
+  const results = await alternate(stage, {
+    alone: () => loads.alone.run({ seconds }),
+    paced: () => loads.paced.run({ seconds }),
   });
-  return [...times('1 socket, 1 in flight', results.alone), ...pacedRows(results.paced)];
+  return [
+    ...timeRows(`${alone}, until acknowledged`, results.alone),
+    ...failureRows(alone, results.alone),
+    ...pacedRows(results.paced),
+  ];
 }
 
-async function openAlone(server: ChatServer) {
-  return LoadProcess.open('append', {
-    senders: await sendersOf(server, await server.sessions(1)),
-    inFlight: 1,
-  });
-}
-
-async function openPaced(server: ChatServer) {
-  return LoadProcess.open('paced', {
-    senders: await sendersOf(server, await server.sessions(pacedSessions)),
-    perSecond: pacedPerSecond,
-  });
+async function openLoads(stage: Stage, server: ChatServer) {
+  const senders = await initiatorsOf(server, await server.sessions(sessions));
+  const loads = {
+    alone: await stage.openLoad('append', { senders: senders.slice(0, 1), inFlight: 1 }),
+    paced: await stage.openLoad('paced', { senders, perSecond }),
+  };
+  for (const load of [loads.alone, loads.paced]) await load.run({ seconds: stage.warmUpSeconds });
+  return loads;
 }
 
 function pacedRows(results: readonly PacedResult[]): Row[] {
-  const unsent = results.map(({ heldBack, failures }) => heldBack + failures);
-  return [
-    ...times(`${pacedPerSecond} messages/s over ${pacedSessions} sessions`, results),
-    ...(unsent.some((count) => count > 0)
-      ? [{ what: 'held back, or failed', unit: 'failures' as const, values: unsent }]
-      : []),
-  ];
-}
-
-function times(what: string, results: readonly Percentiles[]): Row[] {
-  return (['p50', 'p95', 'p99'] as const).map((name) => ({
-    what: `${what}, until acknowledged, ${name}`,
-    unit: 'ms',
-    values: results.map((result) => result[name]),
-  }));
+  return [...timeRows(`${paced}, until acknowledged`, results), ...failureRows(paced, results)];
 }

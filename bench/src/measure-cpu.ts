@@ -1,7 +1,7 @@
-import { cpuSecondsOf, cpuSecondsOfTree } from './cpu-time.ts';
+import { cpuSecondsOf, cpuSecondsOfTree } from './cpu-seconds.ts';
 import type { Row } from './row.ts';
 
-/** The processes of a measurement: null for those that are not there, or not ours. */
+/** The processes of a measurement: null for those that are not ours. */
 export interface Processes {
   readonly server: number | null;
   readonly postgres: number | null;
@@ -11,25 +11,40 @@ export interface Processes {
 /** CPU seconds of each; null where they cannot be told. */
 export type CpuUse = { readonly [Part in keyof Processes]: number | null };
 
-/** Does some work, and tells what CPU it took. */
-export async function measureCpu<T>(processes: Processes, work: () => Promise<T>) {
+/** Does some work, and tells with its result what CPU it took. */
+export async function measureCpu<Result extends object>(
+  processes: Processes,
+  work: () => Promise<Result>,
+): Promise<Result & { readonly cpu: CpuUse }> {
   const before = await readAll(processes);
   const result = await work();
   const after = await readAll(processes);
-  return { result, cpu: difference(after, before) };
+  return { ...result, cpu: difference(after, before) };
 }
 
-/** Rows of the microseconds of CPU for one operation, part by part; `uses` and `counts` have an element each round. */
-export function cpuRows(what: string, uses: readonly CpuUse[], counts: readonly number[]): Row[] {
+/** What was done in a round, and the CPU that it took. */
+export interface Counted {
+  readonly count: number;
+  readonly cpu: CpuUse;
+}
+
+const allParts = ['server', 'postgres', 'generator'] as const;
+const nameOf = { server: 'the server', postgres: 'Postgres', generator: 'the generator' };
+
+/**
+ * Rows of the microseconds of CPU for one operation, part by part; where they cannot be told there are none.
+ */
+export function cpuRows(
+  what: string,
+  results: readonly Counted[],
+  parts: readonly (keyof CpuUse)[] = allParts,
+): Row[] {
   return parts.flatMap((part) => {
-    const values = uses.map((use, round) => ((use[part] ?? NaN) * 1e6) / counts[round]!);
+    const values = results.map(({ cpu, count }) => ((cpu[part] ?? NaN) * 1e6) / count);
     if (values.some(Number.isNaN)) return [];
     return { what: `CPU of ${nameOf[part]} for each ${what}`, unit: 'µs' as const, values };
   });
 }
-
-const parts = ['server', 'postgres', 'generator'] as const;
-const nameOf = { server: 'the server', postgres: 'Postgres', generator: 'the generator' };
 
 async function readAll({ server, postgres, generator }: Processes): Promise<CpuUse> {
   return {

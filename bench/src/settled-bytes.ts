@@ -1,13 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Bytes that a process has in memory; null but on Linux. */
-async function residentBytesOf(pid: number): Promise<number | null> {
-  const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null);
-  const line = text?.match(/^VmRSS:\s+(\d+) kB$/m);
-  return line ? Number(line[1]) * 1_024 : null;
-}
-
 const lookMs = 100;
 /** A process that has not grown for so many looks has done what it had to do. */
 const quietLooks = 10;
@@ -16,13 +9,13 @@ const toleratedBytes = 256 << 10;
 /** One that grows on and on is no idle process. */
 const maxWaitMs = 30_000;
 
-/** Waits until a process grows no more, and returns what it has in memory then. */
-export async function quietBytesOf(pid: number): Promise<number> {
+/** Waits until a process grows no more. Bytes that it has in memory then; null where nobody tells them. */
+export async function settledBytesOf(pid: number): Promise<number | null> {
   const deadlineMs = performance.now() + maxWaitMs;
   let highest = -Infinity;
   for (let looks = 0; looks < quietLooks; looks += 1) {
     const bytes = await residentBytesOf(pid);
-    if (bytes === null) throw new Error('memory can be measured on Linux only');
+    if (bytes === null) return null;
     if (bytes > highest + toleratedBytes) {
       highest = bytes;
       looks = 0;
@@ -30,5 +23,12 @@ export async function quietBytesOf(pid: number): Promise<number> {
     if (performance.now() > deadlineMs) throw new Error(`process ${pid} has grown for ${maxWaitMs} ms`);
     await sleep(lookMs);
   }
-  return (await residentBytesOf(pid))!;
+  return residentBytesOf(pid);
+}
+
+/** Linux only. */
+async function residentBytesOf(pid: number): Promise<number | null> {
+  const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null);
+  const line = text?.match(/^VmRSS:\s+(\d+) kB$/m);
+  return line ? Number(line[1]) * 1_024 : null;
 }
