@@ -19,8 +19,11 @@ export interface GrownOrder {
 /** Asks the same again and again, for so many seconds. */
 export type Ask = (seconds: number) => Promise<ClosedLoopResult>;
 
-/** Whose inboxes and sessions are asked for, at most. */
-const maxPeople = 20;
+/**
+ * Whose inboxes and sessions are asked for: as many at each size, so that only the amount that is stored differs. More
+ * people where there are more would ask what is in use, which is about Postgres' memory.
+ */
+const maxPeople = 2;
 const { pageLimit } = serverDefaults;
 const maxSenders = 100;
 const sendsInFlight = 5;
