@@ -64,7 +64,8 @@ export class Server implements AsyncDisposable {
 
   /** How much of everything there is: for tests, which look that nothing is left behind. */
   get counts() {
-    const { sockets, sessions, inboxes, pubsub, appender } = this.#running;
+    const { db, sockets, sessions, inboxes, pubsub, appender } = this.#running;
+    const { total, idle, waiting } = db.countConnections();
     return {
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
@@ -75,6 +76,7 @@ export class Server implements AsyncDisposable {
       viewedSessions: inboxes.viewedSessions,
       subscribedTopics: pubsub.topicCount,
       pendingAppends: appender.pendingRows,
+      queries: total - idle + waiting,
     };
   }
 

@@ -18,9 +18,9 @@ const bin = join(repositoryRoot, 'packages/server/bin/fleetlm.js');
 
 /**
  * As `npm start` does. V8 would let its young generation grow to twice 64 MiB, and keep it when the load is over; with
- * twice 16 MiB appends and broadcasts cost the same.
+ * twice 8 MiB appends and broadcasts cost the same.
  */
-export const nodeFlags = ['--max-semi-space-size=16', '--conditions=fleetlm-source'];
+export const nodeFlags = ['--max-semi-space-size=8', '--conditions=fleetlm-source'];
 
 /** The `fleetlm` command, run from source. */
 export function spawnFleetlm(args: readonly string[], options: SpawnOptions = {}): SpawnedProcess {
