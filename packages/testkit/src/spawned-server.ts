@@ -17,8 +17,8 @@ export interface ServerUnderLoad {
 const bin = join(repositoryRoot, 'packages/server/bin/fleetlm.js');
 
 /**
- * As `npm start` does. V8 would let its young generation grow to twice 64 MiB, and keep it when the load is over; with
- * twice 8 MiB appends and broadcasts cost the same.
+ * As `npm start` does. V8 would let its young generation grow to twice 64 MiB, and keep it when the load is over; what
+ * the bound costs is in docs/performance.md.
  */
 export const nodeFlags = ['--max-semi-space-size=8', '--conditions=fleetlm-source'];
 
