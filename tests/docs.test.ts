@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { generatedDocs } from '../scripts/generated-docs.ts';
@@ -10,6 +10,15 @@ describe('pages made from the code are as the code is (else: npm run docs)', () 
   test.each(Object.entries(generatedDocs()))('%s', (name, expected) => {
     expect(readFileSync(resolve(docs, name), 'utf8')).toBe(expected);
   });
+});
+
+test('no page has the marks of a merge that was not finished', () => {
+  const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: resolve(docs, '..') });
+  const marked = pages.filter((page) =>
+    /^(<{7}|>{7}) /m.test(readFileSync(resolve(docs, '..', page), 'utf8')),
+  );
+  expect(pages).toContain('docs/guarantees.md');
+  expect(marked).toEqual([]);
 });
 
 /** Pages whose rows are held by tests: which rows there are, at least. */
