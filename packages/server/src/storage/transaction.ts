@@ -17,8 +17,8 @@ export type NextStatements = (
 ) => Promise<readonly Statement[]> | readonly Statement[];
 
 /**
- * Runs statements in one transaction and one round trip, and returns the rows of each once it is committed. Throws
- * what Postgres says when it is not. The client must not be in pipeline mode.
+ * Runs statements in one transaction and one round trip (two with `next`), and returns the rows of each once it is
+ * committed. Throws what Postgres says when it is not. The client must not be in pipeline mode.
  *
  * There is no `begin` and no `commit`: statements of the extended protocol up to the next Sync are one transaction
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). When one fails the rest are
