@@ -46,8 +46,9 @@ Examples:
   npm run --silent bench -- --json result.json > result.md
 
 Servers, peers and Postgres run on this machine, in processes of their own, with data that
-is thrown away; rate limits are off, all else is as it comes. With --url what is sent stays
-there. Trust ratios, not times: they were measured in turn. Nothing else should run beside it.
+is thrown away; rate limits are off, and who joins cold finds nothing kept: all else is as it
+comes. With --url what is sent stays there. Trust ratios, not times: they were measured in
+turn. Nothing else should run beside it.
 
 Ends with 0 when everything was measured, 1 when a scenario failed (the others are told), 64
 on wrong usage, 69 when no server, or no Postgres, can be had, 130 after Ctrl-C (what was
