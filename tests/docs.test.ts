@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { nodeFlags } from '@fleetlm/testkit';
 import { describe, expect, test } from 'vitest';
 import { generatedDocs } from '../scripts/generated-docs.ts';
 import { readHeldRows } from '../scripts/named-tests.ts';
@@ -20,6 +21,14 @@ test('no page has the marks of a merge that was not finished', () => {
   expect(pages).toContain('docs/guarantees.md');
   expect(marked).toEqual([]);
 });
+
+test.each(['package.json', 'docs/operations.md'])(
+  '%s starts the server with the flags that tests and the bench give it',
+  (file) => {
+    const text = readFileSync(resolve(docs, '..', file), 'utf8');
+    expect(text).toContain(`node ${nodeFlags.join(' ')} packages/server/bin/fleetlm.js`);
+  },
+);
 
 /** Pages whose rows are held by tests: which rows there are, at least. */
 describe.each([
