@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { nodeFlags } from '@fleetlm/testkit';
 import { describe, expect, test } from 'vitest';
 import { generatedDocs } from '../scripts/generated-docs.ts';
 import { readHeldRows } from '../scripts/named-tests.ts';
@@ -11,6 +12,23 @@ describe('pages made from the code are as the code is (else: npm run docs)', () 
     expect(readFileSync(resolve(docs, name), 'utf8')).toBe(expected);
   });
 });
+
+test('no page has the marks of a merge that was not finished', () => {
+  const pages = globSync(['*.md', 'docs/**/*.md'], { cwd: resolve(docs, '..') });
+  const marked = pages.filter((page) =>
+    /^(<{7}|>{7}) /m.test(readFileSync(resolve(docs, '..', page), 'utf8')),
+  );
+  expect(pages).toContain('docs/guarantees.md');
+  expect(marked).toEqual([]);
+});
+
+test.each(['package.json', 'docs/operations.md'])(
+  '%s starts the server with the flags that tests and the bench give it',
+  (file) => {
+    const text = readFileSync(resolve(docs, '..', file), 'utf8');
+    expect(text).toContain(`node ${nodeFlags.join(' ')} packages/server/bin/fleetlm.js`);
+  },
+);
 
 /** Pages whose rows are held by tests: which rows there are, at least. */
 describe.each([

@@ -29,7 +29,7 @@ ${allScenarios.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join(
 
 Options:
   --rounds <n>          how often everything is measured, in turn (default 3)
-  --seconds <n>         how long one measurement of a rate takes (default 5)
+  --seconds <n>         how long one measurement of a rate takes (default 5, at most 240)
   --json <file>         writes all figures there, with versions and settings
   --url <url>           another server of the same protocol, as http://127.0.0.1:4000:
                         ${namesOf(isPortable)} only, without comparison
@@ -46,13 +46,17 @@ Examples:
   npm run --silent bench -- --json result.json > result.md
 
 Servers, peers and Postgres run on this machine, in processes of their own, with data that
-is thrown away; rate limits are off, all else is as it comes. With --url what is sent stays
-there. Trust ratios, not times: they were measured in turn. Nothing else should run beside it.
+is thrown away; rate limits are off, and who joins cold finds nothing kept: all else is as it
+comes. With --url what is sent stays there. Trust ratios, not times: they were measured in
+turn. Nothing else should run beside it.
 
 Ends with 0 when everything was measured, 1 when a scenario failed (the others are told), 64
 on wrong usage, 69 when no server, or no Postgres, can be had, 130 after Ctrl-C (what was
 measured is told). A target that is missed is a figure, and no failure.
 `;
+
+/** A load is given up when it says nothing for 300 s (`load-process.ts`): its last answers may be late. */
+const maxSeconds = 240;
 
 const options = {
   rounds: { type: 'string', default: '3' },
@@ -111,7 +115,8 @@ function readCount(name: string, text: string): number {
 
 function readSeconds(text: string): number {
   const seconds = Number(text);
-  if (!(seconds > 0 && seconds < Infinity)) throw new Error(`--seconds must be more than 0, not "${text}"`);
+  if (!(seconds > 0 && seconds <= maxSeconds))
+    throw new Error(`--seconds must be more than 0, and ${maxSeconds} at most, not "${text}"`);
   return seconds;
 }
 

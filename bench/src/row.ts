@@ -51,6 +51,16 @@ export function compare(
   return { ...row, against: { name, values }, ...(target && { target }) };
 }
 
+/** The same at several sizes, the smallest first: each larger one beside it. The largest may have a target. */
+export function besideSmallest(
+  nameOfSmallest: string,
+  [smallest, ...larger]: readonly Row[],
+  targetOfLargest?: Target,
+): Row[] {
+  const against = { name: nameOfSmallest, values: smallest!.values };
+  return larger.map((row, n) => compare(row, against, n === larger.length - 1 ? targetOfLargest : undefined));
+}
+
 /** How many there were in a second. */
 export function rateRow(what: string, unit: Unit, results: readonly { readonly perSecond: number }[]): Row {
   return { what, unit, values: results.map(({ perSecond }) => perSecond) };

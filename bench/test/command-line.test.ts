@@ -59,9 +59,9 @@ test.each([
   [['--url', 'nonsense'], '--url must be http://host:port, or https://'],
   [['--rounds', '0'], '--rounds must be 1 or more, not "0"'],
   [['--rounds', '1.5'], '--rounds must be 1 or more, not "1.5"'],
-  [['--seconds', '0'], '--seconds must be more than 0, not "0"'],
-  [['--seconds', 'Infinity'], '--seconds must be more than 0, not "Infinity"'],
-  [['--seconds', ''], '--seconds must be more than 0, not ""'],
+  [['--seconds', '0'], '--seconds must be more than 0, and 240 at most, not "0"'],
+  [['--seconds', '241'], '--seconds must be more than 0, and 240 at most, not "241"'],
+  [['--seconds', ''], '--seconds must be more than 0, and 240 at most, not ""'],
   [['--nonsense'], "Unknown option '--nonsense'"],
 ])('%j is wrong', (args, problem) => {
   expect(readCommandLine(args, {})).toEqual({ kind: 'wrong', problem: expect.stringContaining(problem) });

@@ -1,7 +1,7 @@
 import { fillInbox, startTestServer, type TestServer, waitUntil } from '@fleetlm/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openCatchUp } from '../src/load/catch-up.ts';
-import { ChannelSocket } from '../src/load/channel-socket.ts';
+import { ChannelSocket, type Reply } from '../src/load/channel-socket.ts';
 import { openFanOut } from '../src/load/fan-out.ts';
 import { openIdle } from '../src/load/idle.ts';
 import { openInboxUpdates } from '../src/load/inbox-updates.ts';
@@ -35,6 +35,22 @@ describe('fan-out', () => {
     expect(bursts.count).toBe(((await lastSeqOf(topic)) - messages) * 6);
     const single = await load.run({ seconds: 0.05, messages: 1 });
     expect(bursts.count + single.count).toBe(((await lastSeqOf(topic)) - messages) * 6);
+  });
+});
+
+describe('a socket', () => {
+  test('answers what was on its way when it is closed, once, though its user goes on', async () => {
+    const socket = await ChannelSocket.open(server.socketUrl(reader));
+    const answers: string[] = [];
+    const push = () => socket.push('phoenix', 'heartbeat', '{}', onReply);
+    const onReply = ({ status }: Reply) => {
+      answers.push(status);
+      if (answers.length < 1_000) push();
+    };
+    push();
+    socket.close();
+    await waitUntil(() => !socket.isOpen);
+    expect(answers).toEqual(['closed']);
   });
 });
 

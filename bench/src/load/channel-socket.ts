@@ -123,8 +123,10 @@ export class ChannelSocket {
 
   #end(): void {
     clearTimeout(this.#heart);
-    for (const onReply of this.#waiting.values()) onReply({ status: 'closed', response: null });
+    const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
+    // Who is told may push again at once: that is not told again, or it would go on without end.
+    for (const onReply of waiting) onReply({ status: 'closed', response: null });
     this.#onClosed();
   }
 }

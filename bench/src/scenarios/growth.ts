@@ -2,7 +2,7 @@ import { alternateAll } from '../alternate.ts';
 import { formatCount } from '../format-number.ts';
 import { type Ask, GrownServer } from '../grown-server.ts';
 import type { ClosedLoopResult } from '../load/closed-loop.ts';
-import { compare, failureRows, type Row, rateRow, type Target, timeRows } from '../row.ts';
+import { besideSmallest, failureRows, type Row, rateRow, type Target, timeRows } from '../row.ts';
 import type { Scenario } from '../scenario.ts';
 import type { OwnStage } from '../stage.ts';
 
@@ -80,21 +80,12 @@ function toRows({ what }: Subject, measured: readonly Measured[]): Row[] {
   const rates = measured.map(({ messages, results }) =>
     rateRow(describe(what, messages), 'messages/s', results),
   );
+  const smallest = `at ${formatCount(measured[0]!.messages)}`;
   return [
-    ...(what === 'append' ? besideSmallest(measured, rates, sameRate) : []),
-    ...besideSmallest(measured, times, sameTime),
+    ...(what === 'append' ? besideSmallest(smallest, rates, sameRate) : []),
+    ...besideSmallest(smallest, times, sameTime),
     ...measured.flatMap(({ messages, results }) => failureRows(describe(what, messages), results)),
   ];
-}
-
-/** The largest size has a target. */
-function besideSmallest(
-  measured: readonly Measured[],
-  [smallest, ...larger]: readonly Row[],
-  target: Target,
-): Row[] {
-  const against = { name: `at ${formatCount(measured[0]!.messages)}`, values: smallest!.values };
-  return larger.map((row, n) => compare(row, against, n === larger.length - 1 ? target : undefined));
 }
 
 function describe(what: string, messages: number): string {

@@ -6,7 +6,7 @@ import type { Follower } from '../load/join.ts';
 import type { LoadProcess } from '../load/load-process.ts';
 import { cpuRows } from '../measure-cpu.ts';
 import type { OwnServer } from '../own-server.ts';
-import { compare, failureRows, type Row, type Target, timeRows } from '../row.ts';
+import { besideSmallest, failureRows, type Row, type Target, timeRows } from '../row.ts';
 import type { Scenario } from '../scenario.ts';
 import { serverDefaults } from '../server-defaults.ts';
 import type { OwnStage } from '../stage.ts';
@@ -64,7 +64,7 @@ async function measurePages(
     timeRows(`first page, ${describe(inbox)}`, results[n]!, ['p50']),
   );
   const failures = inboxes.flatMap((inbox, n) => failureRows(`first page, ${describe(inbox)}`, results[n]!));
-  return [...besideSmallest(inboxes, rows, target), ...failures];
+  return [...compareInboxes(inboxes, rows, target), ...failures];
 }
 
 /** A page that has not all that it should have takes less time. */
@@ -105,7 +105,7 @@ async function measureUpdateTimes(
       values,
     };
   });
-  return besideSmallest(inboxes, rows);
+  return compareInboxes(inboxes, rows);
 }
 
 interface CpuOptions {
@@ -124,24 +124,20 @@ async function measureUpdateCpu(stage: OwnStage, { server, load, inboxes }: CpuO
     cpuRows(`message and update, ${describe(inbox)}`, results[n]!, ['server', 'postgres']),
   );
   return rows[0]!.flatMap((_, part) =>
-    besideSmallest(
+    compareInboxes(
       inboxes,
       rows.map((parts) => parts[part]!),
     ),
   );
 }
 
-/** The first row is what the others are compared with; the last one may have a target. */
-function besideSmallest(
+/** A row for each inbox; the smallest one's stands alone. */
+function compareInboxes(
   inboxes: readonly FilledSessions[],
-  [smallest, ...larger]: readonly Row[],
+  rows: readonly Row[],
   targetOfLargest?: Target,
 ): Row[] {
-  const against = { name: describe(inboxes[0]!), values: smallest!.values };
-  const compared = larger.map((row, n) =>
-    compare(row, against, n === larger.length - 1 ? targetOfLargest : undefined),
-  );
-  return [smallest!, ...compared];
+  return [rows[0]!, ...besideSmallest(describe(inboxes[0]!), rows, targetOfLargest)];
 }
 
 async function toFollowed(

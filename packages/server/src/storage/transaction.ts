@@ -3,10 +3,14 @@ import type { Client, Connection, Submittable } from 'pg';
 /** A parameter: Postgres' text for a value, its binary form, or null. */
 export type Parameter = string | Buffer | null;
 
-/** A statement that was prepared under this name on the connection, or one that is prepared as it runs. */
-export type Statement =
-  | { readonly name: string; readonly values: readonly Parameter[] }
-  | { readonly text: string; readonly values?: readonly Parameter[] };
+/** A statement that is prepared as it runs. */
+export interface TextStatement {
+  readonly text: string;
+  readonly values?: readonly Parameter[];
+}
+
+/** One of these, or one that was prepared under this name on the connection. */
+export type Statement = TextStatement | { readonly name: string; readonly values: readonly Parameter[] };
 
 /** A row as Postgres writes it: the text of each column, or null. */
 export type TextRow = readonly (string | null)[];
@@ -17,8 +21,8 @@ export type NextStatements = (
 ) => Promise<readonly Statement[]> | readonly Statement[];
 
 /**
- * Runs statements in one transaction and one round trip, and returns the rows of each once it is committed. Throws
- * what Postgres says when it is not. The client must not be in pipeline mode.
+ * Runs statements in one transaction and one round trip (two with `next`), and returns the rows of each once it is
+ * committed. Throws what Postgres says when it is not. The client must not be in pipeline mode.
  *
  * There is no `begin` and no `commit`: statements of the extended protocol up to the next Sync are one transaction
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING). When one fails the rest are

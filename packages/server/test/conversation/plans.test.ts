@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -47,6 +47,8 @@ const ordered: Case[] = [
 const lookups: Case[] = [
   ['sql/history-before', ['text', 'bigint', 'bigint', 'bigint'], ['s1', 9, 50, 9_999]],
   ['sql/read-session', ['text', 'text'], ['s1', 'user:a']],
+  ['sql/identity', ['text'], ['user:a']],
+  ['sql/disabled-participants', ['text[]'], [['user:a']]],
   ['sql/former-members', ['text[]', 'text[]'], [['s1'], ['user:a']]],
   ['sql/lock-member', ['text', 'text'], ['s1', 'user:a']],
   ['sql/mark-read', ['text', 'text', 'bigint'], ['s1', 'user:a', 1]],
@@ -56,6 +58,13 @@ const lookups: Case[] = [
   ['inbox/sql/stale-activity', ['text[]', 'timestamptz[]'], [['s1'], ['2026-01-01']]],
   ['inbox/sql/recent-sessions', ['text'], ['m1']],
 ];
+
+test('no statement is left out', () => {
+  const directory = new URL('../../src/conversation/', import.meta.url);
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
+  const names = files.filter((file) => file.endsWith('.sql')).map((file) => file.slice(0, -'.sql'.length));
+  expect([...appends, ...ordered, ...lookups].map(([name]) => name).sort()).toEqual(names.sort());
+});
 
 describe.each([
   ['grown', grownRows],

@@ -1,4 +1,4 @@
-import type { Statement } from '../../storage/transaction.ts';
+import type { TextStatement } from '../../storage/transaction.ts';
 import type { IdentifiedDraft } from './draft.ts';
 
 /**
@@ -8,9 +8,9 @@ import type { IdentifiedDraft } from './draft.ts';
  */
 export interface AppendHook {
   /** Runs when the sessions are locked, before the append statement. Null: nothing to do for these drafts. */
-  beforeAppend(drafts: readonly IdentifiedDraft[]): Statement | null;
+  beforeAppend(drafts: readonly IdentifiedDraft[]): TextStatement | null;
   /** Runs after the append statement: a draft was stored if `chat_messages` has its id. */
-  afterAppend(drafts: readonly IdentifiedDraft[]): Statement | null;
+  afterAppend(drafts: readonly IdentifiedDraft[]): TextStatement | null;
 }
 
 export const noAppendHook: AppendHook = { beforeAppend: () => null, afterAppend: () => null };

@@ -10,9 +10,9 @@ import type { AppendHook } from './append-hook.ts';
 import type { IdentifiedDraft } from './draft.ts';
 
 /** The statements of an append, by the names under which `prepareAppend` prepares them. */
-const statements = ['lock-sessions', 'lock-free-sessions', 'append-messages'] as const;
+const statementNames = ['lock-sessions', 'lock-free-sessions', 'append-messages'] as const;
 
-const prepareSql = statements
+const prepareSql = statementNames
   .map((name) => `prepare "${name}" as ${loadSql(new URL(`./sql/${name}.sql`, import.meta.url))}`)
   .join(';\n');
 
@@ -101,7 +101,7 @@ export async function appendFreeSessions<D extends IdentifiedDraft>(
   return { appended, verdicts, busySessions };
 }
 
-/** What waits for a test between the last statement and the commit; null as a rule. */
+/** Holds the transaction open for a test: the append has run, or on the detour the locks are taken. Null as a rule. */
 function holdBeforeCommit(failpoints: Failpoints): (() => Promise<Statement[]>) | null {
   if (!failpoints.isSet('before_commit')) return null;
   return async () => {
