@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { nodeFlags } from '@fleetlm/testkit';
+import { forgetful } from './cold-joins.ts';
 import { benchEnvironment } from './own-server.ts';
 
 /** Where and how something was measured: figures without it mean little. */
@@ -14,8 +16,11 @@ export function describeOwn(settings: RunSettings, postgres: string): Environmen
   return {
     ...describeMachine(settings),
     postgres,
+    fleetlm: versionsOf(['../../packages/server'])['../../packages/server'],
     peers: versionsOf(['socket.io', 'ws', 'fastify']),
+    node_flags: nodeFlags.join(' '),
     settings: benchEnvironment,
+    settings_of_growth_and_cold_joins: forgetful,
     rate_limits: 'off',
   };
 }
