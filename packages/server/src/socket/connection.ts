@@ -209,7 +209,7 @@ export class Connection implements SendQueueOwner, TopicsOwner {
 
   /** The frame came too fast: its sender is told so, and nothing else comes of it. */
   #refuse(frame: ClientFrame): void {
-    this.topics.refuse(frame, tooFast);
+    this.topics.refuse(frame, rateLimited);
     this.tooFast();
   }
 
@@ -265,7 +265,7 @@ export class Connection implements SendQueueOwner, TopicsOwner {
  */
 const patience = { perSecond: 10, burst: 100 };
 
-const tooFast = wireError('rate_limited', 'You send faster than is allowed: wait a second, then go on');
+const rateLimited = wireError('rate_limited', 'You send faster than is allowed: wait a second, then go on');
 
 const tokenExpired: CloseReason = { code: 4001, reason: 'token_expired' };
 const malformedFrame: CloseReason = { code: 1007, reason: 'malformed_frame' };

@@ -7,7 +7,7 @@ import { lookupPlans } from './lookup-plans.ts';
 import type { Database } from './schema.ts';
 
 /** A hand-written statement: prepared once per connection under its name. */
-interface Statement {
+interface NamedStatement {
   readonly name: string;
   readonly text: string;
 }
@@ -24,7 +24,7 @@ export interface Db {
   /** For ordinary queries. */
   readonly kysely: Kysely<Database>;
   /** A hand-written statement on any connection of the pool; JSON columns come as texts. */
-  query<Row extends object>(statement: Statement, values: readonly unknown[]): Promise<Row[]>;
+  query<Row extends object>(statement: NamedStatement, values: readonly unknown[]): Promise<Row[]>;
   /** A method, so that whoever wraps a `Db` by copying it keeps it alive. */
   countConnections(): PoolCounts;
   close(): Promise<void>;
@@ -65,7 +65,7 @@ export function openDatabase(target: ConnectionTarget, poolSize: number, log: Lo
   const kysely = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return {
     kysely,
-    query: async <Row extends object>(statement: Statement, values: readonly unknown[]) => {
+    query: async <Row extends object>(statement: NamedStatement, values: readonly unknown[]) => {
       const result: QueryResult<Row> = await pool.query({
         ...statement,
         values: [...values],

@@ -56,12 +56,11 @@ export async function appendBatch(
   drafts: readonly IdentifiedDraft[],
   options: AppendOptions,
 ): Promise<Verdict[]> {
-  const statements: Statement[] = [
-    { name: 'lock-sessions', values: [textArray(sessionsOf(drafts))] },
-    ...appendStatements(drafts, options),
-  ];
+  const lock: Statement = { name: 'lock-sessions', values: [textArray(sessionsOf(drafts))] };
+  const append = appendStatement(drafts, options);
+  const statements = [lock, ...withHook(append, drafts, options)];
   const results = await runTransaction(client, statements, holdBeforeCommit(options.failpoints));
-  return toVerdicts(resultOfAppend(statements, results), drafts.length);
+  return toVerdicts(results[statements.indexOf(append)]!, drafts.length);
 }
 
 /** What `appendFreeSessions` appended, and the sessions that it left out. */
@@ -89,16 +88,17 @@ export async function appendFreeSessions<D extends IdentifiedDraft>(
   };
   let busySessions: ReadonlySet<SessionId> = new Set();
   let appended: readonly D[] = [];
-  let append: readonly Statement[] = [];
+  let position = 0;
   const results = await runTransaction(client, [lock], async ([busy = []]) => {
     await holdBeforeCommit(options.failpoints)?.();
     busySessions = new Set(busy.map(([sessionId]) => sessionId as SessionId));
     appended = drafts.filter((draft) => !busySessions.has(draft.sessionId));
-    append = appendStatements(appended, options);
-    return append;
+    const append = appendStatement(appended, options);
+    const statements = withHook(append, appended, options);
+    position = 1 + statements.indexOf(append);
+    return statements;
   });
-  const verdicts = toVerdicts(resultOfAppend([lock, ...append], results), appended.length);
-  return { appended, verdicts, busySessions };
+  return { appended, verdicts: toVerdicts(results[position]!, appended.length), busySessions };
 }
 
 /** Holds the transaction open for a test: the append has run, or on the detour the locks are taken. Null as a rule. */
@@ -110,20 +110,18 @@ function holdBeforeCommit(failpoints: Failpoints): (() => Promise<Statement[]>) 
   };
 }
 
-/** The append and what belongs to it, without the locks. */
-function appendStatements(
-  drafts: readonly IdentifiedDraft[],
-  { hook, resubmitted }: AppendOptions,
-): Statement[] {
-  const append: Statement = { name: 'append-messages', values: toColumns(drafts, resubmitted) };
-  const statements = [hook.beforeAppend(drafts), append, hook.afterAppend(drafts)];
-  return statements.filter((statement) => statement !== null);
+function appendStatement(drafts: readonly IdentifiedDraft[], { resubmitted }: AppendOptions): Statement {
+  return { name: 'append-messages', values: toColumns(drafts, resubmitted) };
 }
 
-function resultOfAppend(statements: readonly Statement[], results: readonly TextRow[][]): readonly TextRow[] {
-  return results[
-    statements.findIndex((statement) => 'name' in statement && statement.name === 'append-messages')
-  ]!;
+/** The append between the statements that others have for these drafts. */
+function withHook(
+  append: Statement,
+  drafts: readonly IdentifiedDraft[],
+  { hook }: AppendOptions,
+): Statement[] {
+  const statements = [hook.beforeAppend(drafts), append, hook.afterAppend(drafts)];
+  return statements.filter((statement) => statement !== null);
 }
 
 function sessionsOf(drafts: readonly IdentifiedDraft[]): SessionId[] {
@@ -150,12 +148,13 @@ function toColumns(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Pa
 function toVerdicts(rows: readonly TextRow[], count: number): Verdict[] {
   if (rows.length !== count) throw new Error(`the append judged ${rows.length} of ${count} drafts`);
   const verdicts = new Array<Verdict>(count);
-  // Most messages of a batch have the same time.
-  let time: string | null = null;
+  // Most messages of a batch have the same time; a refused one has none.
+  let lastTime: string | null = null;
   let insertedAt = '';
   for (const row of rows) {
-    if (row[4] !== time) {
-      time = row[4]!;
+    const time = row[4] ?? null;
+    if (time !== lastTime) {
+      lastTime = time;
       insertedAt = time === null ? '' : toIsoTime(time);
     }
     verdicts[Number(row[0]) - 1] = {
