@@ -1,5 +1,93 @@
 -- The tables that the migrations make, read from the catalog. Made by `npm run db:schema`; a test compares it.
 
+create table agent_delivery_logs (
+  id text collate "C" not null,
+  agent_id text collate "C" not null,
+  turn_id text collate "C" not null,
+  session_id text collate "C" not null,
+  attempt smallint not null,
+  status text not null,
+  http_status smallint,
+  latency_ms integer not null,
+  response_excerpt text,
+  error_reason text,
+  inserted_at timestamp(3) with time zone not null default now(),
+  constraint agent_delivery_logs_pkey PRIMARY KEY (id),
+  constraint agent_delivery_logs_status_check CHECK ((status = ANY (ARRAY['sent'::text, 'retry'::text, 'failed'::text])))
+);
+CREATE INDEX agent_delivery_logs_by_agent ON public.agent_delivery_logs USING btree (agent_id, id DESC);
+CREATE INDEX agent_delivery_logs_inserted ON public.agent_delivery_logs USING btree (inserted_at);
+
+create table agent_endpoints (
+  agent_id text collate "C" not null,
+  origin_url text not null,
+  auth_strategy text not null default 'none'::text,
+  auth_value text,
+  headers json not null default '{}'::json,
+  timeout_ms integer not null,
+  idle_timeout_ms integer not null,
+  max_duration_ms integer not null,
+  max_attempts smallint not null,
+  backoff_ms integer[] not null,
+  history_mode text not null,
+  history_limit smallint not null,
+  debounce_ms integer not null default 0,
+  when_busy text not null default 'queue'::text,
+  status text not null default 'enabled'::text,
+  signing_secret text not null,
+  previous_secret text,
+  previous_secret_until timestamp(3) with time zone,
+  inserted_at timestamp(3) with time zone not null default now(),
+  updated_at timestamp(3) with time zone not null default now(),
+  constraint agent_endpoints_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES participants(id),
+  constraint agent_endpoints_auth_strategy_check CHECK ((auth_strategy = ANY (ARRAY['none'::text, 'bearer'::text, 'hmac'::text]))),
+  constraint agent_endpoints_check CHECK (((auth_value IS NULL) = (auth_strategy = 'none'::text))),
+  constraint agent_endpoints_headers_check CHECK ((json_typeof(headers) = 'object'::text)),
+  constraint agent_endpoints_history_mode_check CHECK ((history_mode = ANY (ARRAY['tail'::text, 'last'::text, 'entire'::text]))),
+  constraint agent_endpoints_pkey PRIMARY KEY (agent_id),
+  constraint agent_endpoints_status_check CHECK ((status = ANY (ARRAY['enabled'::text, 'disabled'::text]))),
+  constraint agent_endpoints_when_busy_check CHECK ((when_busy = ANY (ARRAY['queue'::text, 'interrupt'::text])))
+);
+
+create table agent_stream_segments (
+  stream_id text collate "C" not null,
+  first_index integer not null,
+  next_index integer not null,
+  chunks text not null,
+  constraint agent_stream_segments_pkey PRIMARY KEY (stream_id, first_index)
+);
+
+create table agent_turns (
+  id text collate "C" not null,
+  agent_id text collate "C" not null,
+  session_id text collate "C" not null,
+  from_seq bigint not null,
+  to_seq bigint not null,
+  status text not null default 'pending'::text,
+  attempt smallint not null default 0,
+  epoch integer not null default 0,
+  hop smallint not null,
+  lease_owner text collate "C",
+  lease_until timestamp(3) with time zone,
+  next_attempt_at timestamp(3) with time zone not null default now(),
+  stop_requested_at timestamp(3) with time zone,
+  stream_id text collate "C",
+  message_id text collate "C",
+  reply_seq bigint,
+  error text,
+  inserted_at timestamp(3) with time zone not null default now(),
+  updated_at timestamp(3) with time zone not null default now(),
+  constraint agent_turns_check CHECK ((to_seq >= from_seq)),
+  constraint agent_turns_pkey PRIMARY KEY (id),
+  constraint agent_turns_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'stopped'::text, 'dead'::text])))
+) with (fillfactor=70);
+CREATE INDEX agent_turns_by_agent ON public.agent_turns USING btree (agent_id, id DESC);
+CREATE INDEX agent_turns_by_session ON public.agent_turns USING btree (session_id, agent_id, id DESC);
+CREATE INDEX agent_turns_due ON public.agent_turns USING btree (agent_id, next_attempt_at) WHERE (status = 'pending'::text);
+CREATE UNIQUE INDEX agent_turns_pending ON public.agent_turns USING btree (session_id, agent_id) WHERE (status = 'pending'::text);
+CREATE UNIQUE INDEX agent_turns_running ON public.agent_turns USING btree (session_id, agent_id) WHERE (status = 'running'::text);
+CREATE UNIQUE INDEX agent_turns_stream ON public.agent_turns USING btree (stream_id) WHERE (stream_id IS NOT NULL);
+
 create table chat_messages (
   session_id text collate "C" not null,
   seq bigint not null,
@@ -37,6 +125,7 @@ create table chat_sessions (
   last_message_at timestamp(3) with time zone,
   inserted_at timestamp(3) with time zone not null default now(),
   updated_at timestamp(3) with time zone not null default now(),
+  agent_ids text[] collate "C",
   constraint chat_sessions_agent_id_fkey FOREIGN KEY (agent_id) REFERENCES participants(id),
   constraint chat_sessions_check CHECK (((kind = 'group'::text) = (peer_id IS NULL))),
   constraint chat_sessions_initiator_id_fkey FOREIGN KEY (initiator_id) REFERENCES participants(id),
@@ -85,6 +174,20 @@ create table session_members (
 ) with (fillfactor=70);
 CREATE INDEX session_members_current ON public.session_members USING btree (participant_id, session_id) WHERE (left_at IS NULL);
 CREATE INDEX session_members_inbox ON public.session_members USING btree (participant_id, activity_at DESC, session_id DESC) WHERE listed;
+
+CREATE OR REPLACE FUNCTION public.make_ulid(at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ PARALLEL SAFE
+AS $function$
+  select string_agg(
+    substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', 1 + case
+      when place <= 10 then (((extract(epoch from at) * 1000)::bigint >> (50 - 5 * place)) & 31)::integer
+      else floor(random() * 32)::integer
+    end, 1), '' order by place)
+  from generate_series(1, 26) place
+$function$
+;
 
 CREATE OR REPLACE FUNCTION public.message_preview(content json)
  RETURNS text

@@ -12,6 +12,10 @@ export type SessionId = Branded<string, 'SessionId'>;
 export type ParticipantId = Branded<string, 'ParticipantId'>;
 /** A message's ULID. */
 export type MessageId = Branded<string, 'MessageId'>;
+/** A turn's ULID. */
+export type TurnId = Branded<string, 'TurnId'>;
+/** A stream's ULID. */
+export type StreamId = Branded<string, 'StreamId'>;
 /** A message's position in its session: 1, 2, 3… without gaps. */
 export type Seq = Branded<number, 'Seq'>;
 
@@ -29,6 +33,16 @@ export function parseSessionId(value: unknown): SessionId | null {
 /** The message id in `value`, or null when no message can have such an id. */
 export function parseMessageId(value: unknown): MessageId | null {
   return typeof value === 'string' && ulidPattern.test(value) ? (value as MessageId) : null;
+}
+
+/** The turn id in `value`, or null when no turn can have such an id. */
+export function parseTurnId(value: unknown): TurnId | null {
+  return typeof value === 'string' && ulidPattern.test(value) ? (value as TurnId) : null;
+}
+
+/** The stream id in `value`, or null when no stream can have such an id. */
+export function parseStreamId(value: unknown): StreamId | null {
+  return typeof value === 'string' && ulidPattern.test(value) ? (value as StreamId) : null;
 }
 
 /** The participant id in `value`, or null: 1–128 characters, well-formed Unicode, no control characters. */

@@ -84,10 +84,14 @@ export const sessionStatuses = ['open', 'closed', 'archived'] as const;
 export const wakes = ['mention', 'always', 'never'] as const;
 export const messageKinds = ['text', 'system', 'tool_call', 'assistant'] as const;
 
+/** A turn is work to do, work under way, or over: see docs/agents.md. */
+export const turnStatuses = ['pending', 'running', 'completed', 'failed', 'stopped', 'dead'] as const;
+
 export type ParticipantKind = (typeof participantKinds)[number];
 export type SessionKind = (typeof sessionKinds)[number];
 export type SessionStatus = (typeof sessionStatuses)[number];
 export type MessageKind = (typeof messageKinds)[number];
+export type TurnStatus = (typeof turnStatuses)[number];
 
 export const timestampSchema = z.iso.datetime();
 

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@fleetlm/protocol';
 import type { Entry } from '../../case.ts';
 import { accessErrors } from './access-errors.ts';
+import { agentErrors } from './agent-errors.ts';
 import { loadErrors } from './load-errors.ts';
 import { requestErrors } from './request-errors.ts';
 import { stateErrors } from './state-errors.ts';
@@ -13,5 +14,6 @@ export const errorCases: Readonly<Record<ErrorCode, readonly Entry[]>> = {
   ...requestErrors,
   ...accessErrors,
   ...stateErrors,
+  ...agentErrors,
   ...loadErrors,
 };

@@ -3,6 +3,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { up as conversation } from './migrations/0001-conversation.ts';
 import { up as inbox } from './migrations/0002-inbox.ts';
 import { up as preview } from './migrations/0003-preview.ts';
+import { up as agents } from './migrations/0004-agents.ts';
 import type { Database } from './schema.ts';
 
 /** Every migration by its name, in order. Append only: a migration that has run somewhere never changes. */
@@ -10,6 +11,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0001-conversation': { up: conversation },
   '0002-inbox': { up: inbox },
   '0003-preview': { up: preview },
+  '0004-agents': { up: agents },
 };
 
 /**

@@ -7,6 +7,9 @@ import type {
   SessionId,
   SessionKind,
   SessionStatus,
+  StreamId,
+  TurnId,
+  TurnStatus,
 } from '@fleetlm/protocol';
 import type { ColumnType, Generated } from 'kysely';
 
@@ -16,6 +19,10 @@ export interface Database {
   chat_sessions: SessionsTable;
   session_members: MembersTable;
   chat_messages: MessagesTable;
+  agent_endpoints: EndpointsTable;
+  agent_turns: TurnsTable;
+  agent_stream_segments: SegmentsTable;
+  agent_delivery_logs: DeliveriesTable;
 }
 
 /** An ISO 8601 text; a default of the database's clock when not given. */
@@ -47,6 +54,8 @@ interface SessionsTable {
   last_message_at: ColumnType<string | null, string | undefined, string>;
   inserted_at: Time;
   updated_at: Time;
+  /** Agents that are or were members; null: none. */
+  agent_ids: Generated<ParticipantId[] | null>;
 }
 
 interface MembersTable {
@@ -77,5 +86,73 @@ interface MessagesTable {
   shard_key: number;
   client_id: string | null;
   hop: Generated<number>;
+  inserted_at: Time;
+}
+
+interface EndpointsTable {
+  agent_id: ParticipantId;
+  origin_url: string;
+  auth_strategy: Generated<'none' | 'bearer' | 'hmac'>;
+  auth_value: string | null;
+  headers: ColumnType<Record<string, string>, string | undefined, string>;
+  timeout_ms: number;
+  idle_timeout_ms: number;
+  max_duration_ms: number;
+  max_attempts: number;
+  backoff_ms: number[];
+  history_mode: 'tail' | 'last' | 'entire';
+  history_limit: number;
+  debounce_ms: Generated<number>;
+  when_busy: Generated<'queue' | 'interrupt'>;
+  status: Generated<'enabled' | 'disabled'>;
+  signing_secret: string;
+  previous_secret: string | null;
+  previous_secret_until: ColumnType<string | null, string | null | undefined, string | null>;
+  inserted_at: Time;
+  updated_at: Time;
+}
+
+interface TurnsTable {
+  id: TurnId;
+  agent_id: ParticipantId;
+  session_id: SessionId;
+  from_seq: number;
+  to_seq: number;
+  status: Generated<TurnStatus>;
+  attempt: Generated<number>;
+  epoch: Generated<number>;
+  hop: number;
+  /** The node that runs it; null also while it waits for its next attempt. */
+  lease_owner: string | null;
+  lease_until: ColumnType<string | null, string | null | undefined, string | null>;
+  next_attempt_at: Time;
+  stop_requested_at: ColumnType<string | null, string | null | undefined, string | null>;
+  stream_id: StreamId | null;
+  message_id: MessageId | null;
+  reply_seq: number | null;
+  error: string | null;
+  inserted_at: Time;
+  updated_at: Time;
+}
+
+interface SegmentsTable {
+  stream_id: StreamId;
+  first_index: number;
+  next_index: number;
+  /** A JSON array of chunks. */
+  chunks: string;
+}
+
+interface DeliveriesTable {
+  id: string;
+  agent_id: ParticipantId;
+  turn_id: TurnId;
+  session_id: SessionId;
+  attempt: number;
+  status: 'sent' | 'retry' | 'failed';
+  http_status: number | null;
+  latency_ms: number;
+  response_excerpt: string | null;
+  error_reason: string | null;
   inserted_at: Time;
 }
