@@ -22,6 +22,7 @@ import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
 import { DatabaseProbe } from './storage/database-probe.ts';
+import { StreamRegistry } from './streams/stream-registry.ts';
 
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
@@ -79,6 +80,7 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
   const pubsub = new LocalPubSub(metrics);
+  const streams = new StreamRegistry({ pubsub, metrics });
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
@@ -105,7 +107,7 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
-  return { load, rates, pubsub, sessions, inboxes, memberships, gateway };
+  return { load, rates, pubsub, streams, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(

@@ -64,7 +64,7 @@ export class Server implements AsyncDisposable {
 
   /** How much of everything there is: for tests, which look that nothing is left behind. */
   get counts() {
-    const { db, sockets, sessions, inboxes, pubsub, appender } = this.#running;
+    const { db, sockets, sessions, inboxes, streams, pubsub, appender } = this.#running;
     const { total, idle, waiting } = db.countConnections();
     return {
       connections: sockets.connectionCount,
@@ -74,6 +74,7 @@ export class Server implements AsyncDisposable {
       sessions: sessions.count,
       inboxes: inboxes.count,
       viewedSessions: inboxes.viewedSessions,
+      streams: streams.count,
       subscribedTopics: pubsub.topicCount,
       pendingAppends: appender.pendingRows,
       queries: total - idle + waiting,
@@ -158,6 +159,7 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
     this.#resources.defer(() => context.sessions.stop());
+    this.#resources.defer(() => context.streams.stop());
     this.#resources.defer(() => context.inboxes.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
@@ -209,13 +211,14 @@ export class Server implements AsyncDisposable {
 
   /** What `/metrics` tells of counts that are kept anyway. */
   async #readCounts(): Promise<Readings> {
-    const { appender, db, load, sockets, sessions, inboxes } = this.#running;
+    const { appender, db, load, sockets, sessions, inboxes, streams } = this.#running;
     return {
       isReady: (await this.findNotReady()).length === 0,
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
       sessions: sessions.count,
       inboxes: inboxes.count,
+      streams: streams.count,
       queuedRows: appender.pendingRows,
       queuedBytes: appender.pendingBytes,
       fullReason: load.reason,

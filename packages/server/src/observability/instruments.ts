@@ -88,6 +88,11 @@ export function createInstruments(registry: Registry) {
       'fleetlm_chat_inboxes_active_count',
       'Inboxes that are followed here, or were until a moment ago.',
     ),
+    runningStreams: gauge('fleetlm_streams_running', 'Answers of agents that stream here now.'),
+    streamChunks: counter(
+      'fleetlm_stream_chunks_total',
+      'Chunks of them that were handed to at least one reader here; deltas that were joined count as one.',
+    ),
     connections: gauge('fleetlm_connections_open', 'WebSockets that are open.'),
     topics: gauge('fleetlm_topics_joined', 'Topics that are joined, or being joined, of all WebSockets.'),
     connectionsClosed: counter(

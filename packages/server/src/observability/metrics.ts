@@ -35,6 +35,7 @@ export interface Readings {
   readonly topics: number;
   readonly sessions: number;
   readonly inboxes: number;
+  readonly streams: number;
   readonly queuedRows: number;
   readonly queuedBytes: number;
   readonly fullReason: FullReason | null;
@@ -141,6 +142,11 @@ export class Metrics {
     total.inc();
   }
 
+  /** A chunk of a stream is with all who read it here. */
+  chunkPushed(): void {
+    this.#own.streamChunks.inc();
+  }
+
   handshakeAnswered(status: HandshakeStatus): void {
     this.#handshakes[status].inc();
   }
@@ -197,6 +203,7 @@ export class Metrics {
     own.topics.set(readings.topics);
     own.activeSessions.set(readings.sessions);
     own.activeInboxes.set(readings.inboxes);
+    own.runningStreams.set(readings.streams);
     own.queuedRows.set(readings.queuedRows);
     own.queuedBytes.set(readings.queuedBytes);
     for (const reason of fullReasons) own.full.set({ reason }, reason === fullReason ? 1 : 0);
