@@ -62,11 +62,14 @@ export class RunningStream {
   /** The JSON of all that its payloads have in common, up to the index. */
   readonly #head: string;
 
-  constructor(facts: StreamFacts, host: StreamHost) {
+  constructor(facts: StreamFacts, host: StreamHost, known: readonly Chunk[]) {
     this.facts = facts;
     this.#host = host;
     this.#topic = sessionTopic(facts.sessionId);
     this.#head = `${encodeFacts(facts)},"index":`;
+    // They were counted, and shown, where the stream ran before.
+    for (const chunk of known) this.#assembler.push(chunk, 0, performance.now());
+    this.#assembler.flush(performance.now());
   }
 
   /** When `flush` is due, in ms of `performance.now()`; null while nothing waits. */

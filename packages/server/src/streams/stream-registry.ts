@@ -1,6 +1,7 @@
 import type { SessionId, StreamId } from '@fleetlm/protocol';
 import type { Metrics } from '../observability/metrics.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
+import type { Chunk } from './chunk.ts';
 import { RunningStream, type StreamFacts, type StreamHost } from './running-stream.ts';
 
 export interface StreamRegistryOptions {
@@ -39,11 +40,11 @@ export class StreamRegistry {
     return this.#byId.size;
   }
 
-  /** Begins a stream; from now on joiners see it. */
-  open(facts: StreamFacts): RunningStream {
+  /** Begins a stream, or goes on with one of which these chunks are known; from now on joiners see it. */
+  open(facts: StreamFacts, known: readonly Chunk[] = []): RunningStream {
     const { streamId, sessionId } = facts;
     if (this.#byId.has(streamId)) throw new Error(`the stream ${streamId} runs already`);
-    const stream = new RunningStream(facts, this.#host);
+    const stream = new RunningStream(facts, this.#host, known);
     this.#byId.set(streamId, stream);
     this.#bySession.set(sessionId, [...this.of(sessionId), stream]);
     return stream;
