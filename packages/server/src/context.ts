@@ -2,7 +2,6 @@ import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
-import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
 import { Appender } from './conversation/append/appender.ts';
 import { ActivityWriter } from './conversation/inbox/activity-writer.ts';
 import { ParticipantDirectory } from './conversation/participant-directory.ts';
@@ -27,7 +26,6 @@ import { StreamRegistry } from './streams/stream-registry.ts';
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
   readonly log?: Log;
-  readonly appendHook?: AppendHook;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
   /** How fast a drain closes sockets. */
@@ -63,9 +61,8 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
     return overrides.wrapDb?.(opened) ?? opened;
   };
   const db = open(config.database.poolSize);
-  const hook = overrides.appendHook ?? noAppendHook;
   const { append: limits, failpoints } = config;
-  const appender = new Appender({ target, limits, hook, failpoints, metrics, log });
+  const appender = new Appender({ target, limits, failpoints, metrics, log });
   const activity = new ActivityWriter(db, log);
   const probe = new DatabaseProbe({
     open: () => open(1),
@@ -90,6 +87,8 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
       inboxes.committed(messages);
       activity.committed(messages);
     },
+    woke: () => {},
+    hopLimitReached: () => {},
     reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
   });
   const gateway = new Gateway({

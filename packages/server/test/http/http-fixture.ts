@@ -83,7 +83,12 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
-  appender.listen(sessions);
+  appender.listen({
+    committed: (messages) => sessions.committed(messages),
+    woke: () => {},
+    hopLimitReached: () => {},
+    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
+  });
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());
   const rates = createCallerRates(config);
