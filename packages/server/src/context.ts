@@ -1,3 +1,7 @@
+import { Endpoints } from './agents/endpoints/endpoints.ts';
+import { AddressGuard } from './agents/webhook/address-guard.ts';
+import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
+import { WebhookClient } from './agents/webhook/webhook-client.ts';
 import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
@@ -28,6 +32,8 @@ export interface Overrides {
   readonly log?: Log;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
+  /** What names mean when agents are called. */
+  readonly resolveHost?: ResolveHost;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -50,9 +56,10 @@ export type Context = ReturnType<typeof buildContext>;
 /** Builds the parts; nothing listens or connects yet. */
 export function buildContext(options: ContextOptions) {
   const truth = buildConversation(options);
-  const runtime = buildRuntime(options, truth);
+  const agents = buildAgents(options, truth);
+  const runtime = buildRuntime(options, truth, agents);
   const edges = buildEdges(options, truth, runtime);
-  return { ...truth, ...runtime, ...edges };
+  return { ...truth, ...agents, ...runtime, ...edges };
 }
 
 function buildConversation({ config, target, metrics, log, overrides }: ContextOptions) {
@@ -72,7 +79,23 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
   return { db, probe, appender, activity, directory: new ParticipantDirectory(db) };
 }
 
-function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
+function buildAgents(
+  { config, log, overrides }: ContextOptions,
+  { db }: ReturnType<typeof buildConversation>,
+) {
+  const guard = new AddressGuard(config.agents.guard);
+  const resolveHost = overrides.resolveHost ?? createHostResolver();
+  return {
+    endpoints: new Endpoints({ db, guard, log }),
+    webhooks: new WebhookClient({ guard, resolveHost }),
+  };
+}
+
+function buildRuntime(
+  { config, signal, metrics, log }: ContextOptions,
+  truth: ReturnType<typeof buildConversation>,
+  { endpoints, webhooks }: ReturnType<typeof buildAgents>,
+) {
   const { db, appender, activity, directory } = truth;
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
@@ -100,6 +123,7 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
+    agents: { endpoints, webhooks, signal },
     rates: rates.participants,
     load,
     metrics,

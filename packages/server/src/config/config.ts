@@ -1,3 +1,4 @@
+import { readAgents } from './agent-settings.ts';
 import { authMode, findAuthConflicts, readJwt } from './auth-settings.ts';
 import { readRates } from './rates.ts';
 import { type Environment, readVariables } from './read-variables.ts';
@@ -69,6 +70,7 @@ function group(values: Values) {
       /** Of all sockets together. */
       maxTotalQueuedBytes: values.FLEETLM_SOCKETS_QUEUE_BYTES,
     },
+    agents: readAgents(values),
     rates: readRates(values),
     trustedProxies: values.FLEETLM_TRUSTED_PROXIES,
     load: { maxLagMs: values.FLEETLM_LOAD_LAG_MS, maxMemoryBytes: values.FLEETLM_LOAD_MEMORY_BYTES },

@@ -75,6 +75,7 @@ const lookups: Case[] = [
   ['sql/identity', ['text'], ['user:a']],
   ['sql/disabled-participants', ['text[]'], [['user:a']]],
   ['sql/former-members', ['text[]', 'text[]'], [['s1'], ['user:a']]],
+  ['sql/add-agent-to-sessions', ['text', 'text', 'bigint'], ['user:a', '', 200]],
   ['sql/lock-member', ['text', 'text'], ['s1', 'user:a']],
   ['sql/mark-read', ['text', 'text', 'bigint'], ['s1', 'user:a', 1]],
   ['inbox/sql/inbox-entries', ['text[]', 'text[]'], [['user:a'], ['s1']]],
