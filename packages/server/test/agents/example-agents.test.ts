@@ -67,7 +67,7 @@ describe('the whole answer of', () => {
   });
 
   test('ai-sdk: after an answer of its own that was stopped in the middle of a call', async () => {
-    const call = { type: 'tool-weather', toolCallId: 'call', state: 'input-streaming', input: { city: 'P' } };
+    const call = { type: 'tool-weather', toolCallId: 'call', state: 'input-available', input: { city: 'P' } };
     const turn = turnOf('What is the weather in Paris?', { role: 'assistant', parts: [call] }, 'Never mind');
     const { parts } = await answerOf('ai-sdk', turn);
     expect(parts.at(-1)).toMatchObject({ type: 'text', text: 'You said: Never mind' });
