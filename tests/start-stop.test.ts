@@ -134,7 +134,7 @@ describe('a database', { concurrent: true, timeout: timeoutMs }, () => {
     expect(await dataDir.processes()).toEqual([]);
     await using server = await spawnServer({ env });
     const { body } = await server.api('GET', '/api/sessions', { as: 'user:alice' });
-    expect(body.sessions).toHaveLength(2);
+    expect(body.sessions).toHaveLength(3);
   });
 });
 
@@ -448,7 +448,7 @@ async function findClosedPort(): Promise<number> {
 /** The repository's sources, with links to what npm has installed: as after `npm ci`. */
 async function copyRepository(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'fleetlm-copy-'));
-  for (const name of ['package.json', 'package-lock.json', '.npmrc', 'packages']) {
+  for (const name of ['package.json', 'package-lock.json', '.npmrc', 'packages', 'scripts', 'examples']) {
     await cp(join(repositoryRoot, name), join(copy, name), {
       recursive: true,
       filter: (path) => !['node_modules', 'test'].includes(basename(path)),
