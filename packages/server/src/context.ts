@@ -1,4 +1,6 @@
+import { Dispatcher } from './agents/dispatcher.ts';
 import { Endpoints } from './agents/endpoints/endpoints.ts';
+import { TurnStore } from './agents/turns/turn-store.ts';
 import { AddressGuard } from './agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
 import { WebhookClient } from './agents/webhook/webhook-client.ts';
@@ -14,6 +16,7 @@ import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
+import { monotonicUlid } from './lib/monotonic-ulid.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { Tracing } from './observability/tracing.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
@@ -92,7 +95,7 @@ function buildAgents(
 }
 
 function buildRuntime(
-  { config, signal, metrics, log }: ContextOptions,
+  { config, signal, metrics, tracing, log }: ContextOptions,
   truth: ReturnType<typeof buildConversation>,
   { endpoints, webhooks }: ReturnType<typeof buildAgents>,
 ) {
@@ -104,14 +107,21 @@ function buildRuntime(
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
+  const store = new TurnStore(db, monotonicUlid()());
+  const { failpoints } = config;
+  const dispatcher = new Dispatcher({
+    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics, tracing, log },
+    limits: config.agents,
+    hopLimit: config.append.hopLimit,
+  });
   appender.listen({
     committed: (messages) => {
       sessions.committed(messages);
       inboxes.committed(messages);
       activity.committed(messages);
     },
-    woke: () => {},
-    hopLimitReached: () => {},
+    woke: (sessionIds) => dispatcher.wake(sessionIds),
+    hopLimitReached: (messages) => dispatcher.hopLimitReached(messages),
     reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
   });
   const gateway = new Gateway({
@@ -123,14 +133,14 @@ function buildRuntime(
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
-    agents: { endpoints, webhooks, signal },
+    agents: { endpoints, webhooks, signal, onRedelivered: (sessionId) => dispatcher.wake([sessionId]) },
     rates: rates.participants,
     load,
     metrics,
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
-  return { load, rates, pubsub, streams, sessions, inboxes, memberships, gateway };
+  return { load, rates, pubsub, streams, dispatcher, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(

@@ -1,5 +1,6 @@
 import type { MessageId, ParticipantId, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
 import { wireError } from '@fleetlm/protocol';
+import type { Config } from '../config/config.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { monotonicUlid } from '../lib/monotonic-ulid.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
@@ -16,10 +17,8 @@ import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
 import { type Claims, leaseMs } from './turns/turn-store.ts';
 
 export interface DispatcherOptions extends TurnParts {
-  /** Turns of one agent, and of all, that run here at once. */
-  readonly limits: { readonly perAgent: number; readonly total: number };
+  readonly limits: Pick<Config['agents'], 'maxTurnsPerAgent' | 'maxTurns' | 'deliveryLogDays'>;
   readonly hopLimit: number;
-  readonly deliveryLogDays: number;
 }
 
 /** A third of the lease: two renewals may fail. */
@@ -108,7 +107,11 @@ export class Dispatcher implements TurnControl {
     return stopped;
   }
 
-  async write(agentId: ParticipantId, sessionId: SessionId, source: AnswerSource): Promise<Result<WrittenStream>> {
+  async write(
+    agentId: ParticipantId,
+    sessionId: SessionId,
+    source: AnswerSource,
+  ): Promise<Result<WrittenStream>> {
     if (this.#state !== 'running') return fail(wireError('draining'));
     const streamId = newTurnId() as StreamId;
     const messageId = newTurnId() as MessageId;
@@ -148,7 +151,7 @@ export class Dispatcher implements TurnControl {
 
   async #claimAll(): Promise<void> {
     while (this.#woken.size > 0 && this.#state === 'running') {
-      const free = this.#options.limits.total - this.#running.size;
+      const free = this.#options.limits.maxTurns - this.#running.size;
       if (free <= 0) break;
       const sessionIds = [...this.#woken].slice(0, Math.min(claimBatch, free));
       for (const id of sessionIds) this.#woken.delete(id);
@@ -161,10 +164,16 @@ export class Dispatcher implements TurnControl {
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const busyAgents = [...this.#perAgent].filter(([, count]) => count >= limits.perAgent).map(([id]) => id);
+    const busyAgents = [...this.#perAgent]
+      .filter(([, count]) => count >= limits.maxTurnsPerAgent)
+      .map(([id]) => id);
     if (busyAgents.length > 0) this.#isStarved = true;
     const runningIds = [...this.#running.keys()];
-    const { claimed, waiting, interrupted } = await store.claim(sessionIds, { busyAgents, runningIds, limit });
+    const { claimed, waiting, interrupted } = await store.claim(sessionIds, {
+      busyAgents,
+      runningIds,
+      limit,
+    });
     for (const turn of claimed) this.#launch(turn);
     for (const { sessionId, dueInMs } of waiting) this.#wakeIn(sessionId, dueInMs);
     await this.#interrupt(interrupted);
@@ -211,10 +220,13 @@ export class Dispatcher implements TurnControl {
   #wakeIn(sessionId: SessionId, ms: number): void {
     if (this.#state !== 'running') return;
     clearTimeout(this.#timers.get(sessionId));
-    const timer = setTimeout(() => {
-      this.#timers.delete(sessionId);
-      this.wake([sessionId]);
-    }, Math.ceil(Math.max(ms, 0)) + 1);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(sessionId);
+        this.wake([sessionId]);
+      },
+      Math.ceil(Math.max(ms, 0)) + 1,
+    );
     this.#timers.set(sessionId, timer.unref());
   }
 
@@ -256,9 +268,9 @@ export class Dispatcher implements TurnControl {
   }
 
   async #clean(): Promise<void> {
-    const { db, deliveryLogDays } = this.#options;
+    const { db, limits } = this.#options;
     await removeStraySegments(db);
-    await pruneDeliveries(db, deliveryLogDays);
+    await pruneDeliveries(db, limits.deliveryLogDays);
   }
 
   #interruptAll(): void {

@@ -68,7 +68,10 @@ export class OtlpTracing implements Tracing {
     this.#tracer = this.#provider.getTracer('fleetlm');
   }
 
-  begin(name: string, { beganMs = performance.now(), headers, isCall = false }: TraceOrigin = {}): Trace | null {
+  begin(
+    name: string,
+    { beganMs = performance.now(), headers, isCall = false }: TraceOrigin = {},
+  ): Trace | null {
     const origin =
       headers === undefined ? ROOT_CONTEXT : propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
     // Here, and not by the SDK's sampler: what is not chosen costs no ids, and a hundred times as much is not.

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Seq } from '@fleetlm/protocol';
 import type { Appender } from '../../conversation/append/appender.ts';
 import type { Draft, Outcome } from '../../conversation/append/draft.ts';
 import type { Log } from '../../lib/log.ts';
-import { delayMs, persist } from './persist.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
+import { delayMs, persist } from './persist.ts';
 import type { RunningTurn } from './turn.ts';
 import type { TurnStore } from './turn-store.ts';
 
@@ -22,7 +23,7 @@ export interface Conclusion {
  * - `lost`: it is another node's, or over.
  */
 export type ConclusionOutcome =
-  | { readonly kind: 'ended'; readonly seq: number | null }
+  | { readonly kind: 'ended'; readonly seq: Seq | null }
   | { readonly kind: 'stop_requested' | 'refused' | 'lost' };
 
 export interface ConcludeOptions {
@@ -50,7 +51,10 @@ export async function concludeTurn(
     if (outcome.kind === 'turn_ended') return judgeLoss(turn, options);
     if (isRefused(outcome)) return refuse(turn, outcome.kind, options);
     const { log, signal } = options;
-    log.warn({ turn_id: turn.id, outcome: outcome.kind }, 'the end of a turn is not stored yet, trying again');
+    log.warn(
+      { turn_id: turn.id, outcome: outcome.kind },
+      'the end of a turn is not stored yet, trying again',
+    );
     await sleep(delayMs(attempt), undefined, { signal });
   }
 }
@@ -98,13 +102,20 @@ function isRefused({ kind }: Outcome): boolean {
   );
 }
 
-async function refuse(turn: RunningTurn, reason: string, options: ConcludeOptions): Promise<ConclusionOutcome> {
+async function refuse(
+  turn: RunningTurn,
+  reason: string,
+  options: ConcludeOptions,
+): Promise<ConclusionOutcome> {
   const { store, signal, log } = options;
   const isEnded = await persist(() => store.end(turn, 'failed', reason), signal, log);
   return isEnded ? { kind: 'refused' } : judgeLoss(turn, options);
 }
 
-async function judgeLoss(turn: RunningTurn, { store, signal, log }: ConcludeOptions): Promise<ConclusionOutcome> {
+async function judgeLoss(
+  turn: RunningTurn,
+  { store, signal, log }: ConcludeOptions,
+): Promise<ConclusionOutcome> {
   const state = await persist(() => store.state(turn.id), signal, log);
   const isOurs = state?.status === 'running' && state.epoch === turn.epoch && state.stopRequested;
   return { kind: isOurs ? 'stop_requested' : 'lost' };

@@ -1,6 +1,6 @@
-import type { CallFailure } from '../call-failure.ts';
-import type { Termination } from '../../streams/termination.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
+import type { Termination } from '../../streams/termination.ts';
+import type { CallFailure } from '../call-failure.ts';
 
 /** What becomes of a turn after a call that failed before anything was shown. */
 export type NextStep =

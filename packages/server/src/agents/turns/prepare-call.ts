@@ -1,14 +1,20 @@
+import type { Seq } from '@fleetlm/protocol';
 import { readHistory } from '../../conversation/history.ts';
 import { readSession } from '../../conversation/sessions.ts';
 import type { Db } from '../../storage/database.ts';
 import { type CallFacts, callFacts, type Endpoint } from '../endpoints/endpoint.ts';
-import { encodeCallBody, maxCallBodyBytes } from './call-body.ts';
+import { encodeCallBody, maxMessagesBytes } from './call-body.ts';
 import type { RunningTurn } from './turn.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** What an attempt is made with; `problem`: why there can be none. */
 export type PreparedCall =
-  | { readonly problem: null; readonly endpoint: Endpoint; readonly facts: CallFacts; readonly body: Uint8Array }
+  | {
+      readonly problem: null;
+      readonly endpoint: Endpoint;
+      readonly facts: CallFacts;
+      readonly body: Uint8Array;
+    }
   | { readonly problem: 'no_endpoint' | 'not_a_member' | 'session_closed' };
 
 /** Reads what an agent is called with. Somebody who is no member any more is told nothing. */
@@ -26,7 +32,7 @@ export async function prepareCall(turn: RunningTurn, { db, endpoints }: TurnPart
     agentId: turn.agentId,
     sessionJson: JSON.stringify(view.session),
     messagesJson: await readMessages(db, turn, endpoint),
-    newFromSeq: turn.fromSeq,
+    newFromSeq: turn.fromSeq as Seq,
     timestamp: new Date().toISOString(),
   });
   return { problem: null, endpoint, facts: callFacts(endpoint, Date.now()), body };
@@ -42,7 +48,7 @@ async function readMessages(
   const messages: string[] = [];
   let bytes = 0;
   let beforeSeq = toSeq + 1;
-  while (beforeSeq > 1 && messages.length < wanted && bytes < maxCallBodyBytes) {
+  while (beforeSeq > 1 && messages.length < wanted && bytes < maxMessagesBytes) {
     const limit = Math.min(wanted - messages.length, maxRowsPerPage);
     const page = await readHistory(db, sessionId, { beforeSeq, limit });
     if (page.length === 0) break;

@@ -1,4 +1,4 @@
-import type { DraftInput, MessageId, StreamId } from '@fleetlm/protocol';
+import type { DraftInput, MessageId, Seq, StreamId } from '@fleetlm/protocol';
 import type { Draft } from '../../conversation/append/draft.ts';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
@@ -22,7 +22,7 @@ export interface Shortfall {
 }
 
 /** How a turn ended; null: it is not ours any more. */
-export type AnswerResult = { readonly termination: Termination; readonly seq: number | null } | null;
+export type AnswerResult = { readonly termination: Termination; readonly seq: Seq | null } | null;
 
 const newId = monotonicUlid();
 
@@ -64,7 +64,10 @@ export class TurnAnswer {
   }
 
   /** Shows a stream whose ids are committed, with what is known of it. */
-  resume({ id, messageId }: { readonly id: StreamId; readonly messageId: MessageId }, chunks: readonly Chunk[]): void {
+  resume(
+    { id, messageId }: { readonly id: StreamId; readonly messageId: MessageId },
+    chunks: readonly Chunk[],
+  ): void {
     const { id: turnId, agentId, sessionId } = this.#turn;
     this.#stream = this.#parts.streams.open({ streamId: id, messageId, turnId, agentId, sessionId }, chunks);
   }
@@ -145,7 +148,11 @@ export class TurnAnswer {
     return stream.ending === null;
   }
 
-  #conclusionOf(termination: Termination, ending: StreamEnding | null, shortfall: Shortfall | null): Conclusion {
+  #conclusionOf(
+    termination: Termination,
+    ending: StreamEnding | null,
+    shortfall: Shortfall | null,
+  ): Conclusion {
     const status = turnEndOf(termination);
     const error = ending?.problem ?? operatorsText(shortfall);
     return { status, error, drafts: this.#draftsOf({ status, error }, ending) };

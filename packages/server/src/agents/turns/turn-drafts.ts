@@ -1,8 +1,8 @@
 import { type DraftInput, type MessageId, type ParticipantId, parseParticipantId } from '@fleetlm/protocol';
 import type { Draft } from '../../conversation/append/draft.ts';
+import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { StreamEnding } from '../../streams/stream-assembler.ts';
-import type { TurnEnd } from '../../observability/labels.ts';
 import type { RunningTurn } from './turn.ts';
 
 const systemSender = parseParticipantId('system:fleetlm')!;

@@ -1,9 +1,9 @@
 import type { MessageId, ParticipantId, SessionId, StreamId, TurnId, TurnStatus } from '@fleetlm/protocol';
 import { sql } from 'kysely';
 import { loadSql } from '../../lib/load-sql.ts';
+import type { TurnEnd } from '../../observability/labels.ts';
 import { textArray } from '../../storage/binary-array.ts';
 import type { Db } from '../../storage/database.ts';
-import type { TurnEnd } from '../../observability/labels.ts';
 import type { RunningTurn } from './turn.ts';
 
 /** What a claim found in some sessions. */
