@@ -141,12 +141,14 @@ export class Dispatcher implements TurnControl {
 
   /** What still runs is left to whoever takes it over. */
   async close(): Promise<void> {
+    const leftovers = this.#running.size;
     this.#state = 'draining';
     await Promise.all(this.#checks.map((check) => check.stop()));
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const { run } of this.#running.values()) run.abandon();
     await this.#claiming;
     await Promise.all([...this.#running.values()].map(({ done }) => done));
+    if (leftovers > 0) await this.#try('expire', () => this.#options.store.expireLeases());
   }
 
   async #claimAll(): Promise<void> {
