@@ -1,3 +1,4 @@
+export * from './agent-shapes.ts';
 export * from './channel-contract.ts';
 export * from './channel-shapes.ts';
 export * from './close-codes.ts';

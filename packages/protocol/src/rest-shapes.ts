@@ -29,6 +29,7 @@ import {
   sessionSchema,
   sessionStatuses,
   storableObjectSchema,
+  turnStatuses,
   wakes,
 } from './shapes.ts';
 
@@ -143,6 +144,12 @@ export const historyQuerySchema = z
 
 /** `GET /api/participants/:id/inbox`. */
 export const inboxQuerySchema = z.object(pageQuery);
+
+/** `GET /api/agents/:id/turns`. */
+export const turnsQuerySchema = z.object({ status: oneOf(turnStatuses).optional(), ...pageQuery });
+
+/** `GET /api/agents/:id/deliveries`. */
+export const deliveriesQuerySchema = z.object(pageQuery);
 
 const nextCursorSchema = z.string().nullable();
 

@@ -13,8 +13,12 @@ import {
   parseMessageId,
   parseParticipantId,
   parseSessionId,
+  parseStreamId,
+  parseTurnId,
   type Seq,
   type SessionId,
+  type StreamId,
+  type TurnId,
 } from './ids.ts';
 import { findJsonProblem, isJsonObject, type JsonObject } from './json.ts';
 import { objectShape } from './object-shape.ts';
@@ -43,6 +47,12 @@ export const sessionIdSchema = z
 export const messageIdSchema = z
   .custom<MessageId>((value) => parseMessageId(value) !== null, 'must be a message id')
   .meta({ ...ulid, description: 'Opaque', examples: ['01K9WQ4N6V9Y3Z5A7B8C9D0E1F'] });
+export const turnIdSchema = z
+  .custom<TurnId>((value) => parseTurnId(value) !== null, 'must be a turn id')
+  .meta({ ...ulid, description: 'Opaque', examples: ['01K9WQ5P7W0Z4A6B8C9D0E1F2G'] });
+export const streamIdSchema = z
+  .custom<StreamId>((value) => parseStreamId(value) !== null, 'must be a stream id')
+  .meta({ ...ulid, description: 'Opaque', examples: ['01K9WQ6Q8X1A5B7C9D0E1F2G3H'] });
 export const seqSchema = z
   .custom<Seq>((value) => Number.isSafeInteger(value) && (value as number) >= 1, 'must be a positive integer')
   .meta({ type: 'integer', minimum: 1, description: 'A message’s place in its session', examples: [1] });

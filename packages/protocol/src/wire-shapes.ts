@@ -1,5 +1,17 @@
 import type { z } from 'zod';
 import {
+  deliveriesReplySchema,
+  deliverySchema,
+  endpointBodySchema,
+  endpointReplySchema,
+  endpointSchema,
+  endpointTestReplySchema,
+  endpointTestSchema,
+  turnReplySchema,
+  turnSchema,
+  turnsReplySchema,
+} from './agent-shapes.ts';
+import {
   channelHistoryReplySchema,
   emptySchema,
   errorReplySchema,
@@ -45,6 +57,8 @@ import {
   sendPayloadSchema,
   sessionIdSchema,
   sessionSchema,
+  streamIdSchema,
+  turnIdSchema,
 } from './shapes.ts';
 
 /** The same in what clients send and in what they are sent. */
@@ -52,6 +66,8 @@ const idShapes = {
   ParticipantId: participantIdSchema,
   SessionId: sessionIdSchema,
   MessageId: messageIdSchema,
+  TurnId: turnIdSchema,
+  StreamId: streamIdSchema,
 };
 
 /** What clients send: bodies of REST, payloads of channels. */
@@ -64,6 +80,7 @@ const requestShapes = {
   MemberBody: memberBodySchema,
   AppendBody: appendBodySchema,
   ReadBody: readBodySchema,
+  EndpointBody: endpointBodySchema,
   Draft: draftSchema,
   JoinPayload: joinPayloadSchema,
   SendPayload: sendPayloadSchema,
@@ -78,6 +95,10 @@ const replyShapes = {
   Member: memberSchema,
   Message: messageSchema,
   InboxConversation: inboxConversationSchema,
+  Endpoint: endpointSchema,
+  EndpointTest: endpointTestSchema,
+  Turn: turnSchema,
+  Delivery: deliverySchema,
   ParticipantReply: participantReplySchema,
   ParticipantsReply: participantsReplySchema,
   SessionReply: sessionReplySchema,
@@ -86,6 +107,11 @@ const replyShapes = {
   AppendReply: appendReplySchema,
   HistoryReply: historyReplySchema,
   InboxReply: inboxReplySchema,
+  EndpointReply: endpointReplySchema,
+  EndpointTestReply: endpointTestReplySchema,
+  TurnReply: turnReplySchema,
+  TurnsReply: turnsReplySchema,
+  DeliveriesReply: deliveriesReplySchema,
   Problem: problemSchema,
   JoinReply: joinReplySchema,
   SendReply: sendReplySchema,

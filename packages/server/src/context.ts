@@ -1,8 +1,13 @@
+import { Dispatcher } from './agents/dispatcher.ts';
+import { Endpoints } from './agents/endpoints/endpoints.ts';
+import { TurnStore } from './agents/turns/turn-store.ts';
+import { AddressGuard } from './agents/webhook/address-guard.ts';
+import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
+import { WebhookClient } from './agents/webhook/webhook-client.ts';
 import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
-import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
 import { Appender } from './conversation/append/appender.ts';
 import { ActivityWriter } from './conversation/inbox/activity-writer.ts';
 import { ParticipantDirectory } from './conversation/participant-directory.ts';
@@ -11,6 +16,7 @@ import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
+import { monotonicUlid } from './lib/monotonic-ulid.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { Tracing } from './observability/tracing.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
@@ -22,13 +28,15 @@ import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
 import { DatabaseProbe } from './storage/database-probe.ts';
+import { StreamRegistry } from './streams/stream-registry.ts';
 
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
   readonly log?: Log;
-  readonly appendHook?: AppendHook;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
+  /** What names mean when agents are called. */
+  readonly resolveHost?: ResolveHost;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -51,9 +59,10 @@ export type Context = ReturnType<typeof buildContext>;
 /** Builds the parts; nothing listens or connects yet. */
 export function buildContext(options: ContextOptions) {
   const truth = buildConversation(options);
-  const runtime = buildRuntime(options, truth);
+  const agents = buildAgents(options, truth);
+  const runtime = buildRuntime(options, truth, agents);
   const edges = buildEdges(options, truth, runtime);
-  return { ...truth, ...runtime, ...edges };
+  return { ...truth, ...agents, ...runtime, ...edges };
 }
 
 function buildConversation({ config, target, metrics, log, overrides }: ContextOptions) {
@@ -62,9 +71,8 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
     return overrides.wrapDb?.(opened) ?? opened;
   };
   const db = open(config.database.poolSize);
-  const hook = overrides.appendHook ?? noAppendHook;
   const { append: limits, failpoints } = config;
-  const appender = new Appender({ target, limits, hook, failpoints, metrics, log });
+  const appender = new Appender({ target, limits, failpoints, metrics, log });
   const activity = new ActivityWriter(db, log);
   const probe = new DatabaseProbe({
     open: () => open(1),
@@ -74,20 +82,46 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
   return { db, probe, appender, activity, directory: new ParticipantDirectory(db) };
 }
 
-function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
+function buildAgents(
+  { config, log, overrides }: ContextOptions,
+  { db }: ReturnType<typeof buildConversation>,
+) {
+  const guard = new AddressGuard(config.agents.guard);
+  const resolveHost = overrides.resolveHost ?? createHostResolver();
+  return {
+    endpoints: new Endpoints({ db, guard, log }),
+    webhooks: new WebhookClient({ guard, resolveHost }),
+  };
+}
+
+function buildRuntime(
+  { config, signal, metrics, tracing, log }: ContextOptions,
+  truth: ReturnType<typeof buildConversation>,
+  { endpoints, webhooks }: ReturnType<typeof buildAgents>,
+) {
   const { db, appender, activity, directory } = truth;
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
   const pubsub = new LocalPubSub(metrics);
+  const streams = new StreamRegistry({ pubsub, metrics });
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
+  const store = new TurnStore(db, monotonicUlid()());
+  const { failpoints } = config;
+  const dispatcher = new Dispatcher({
+    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics, tracing, log },
+    limits: config.agents,
+    hopLimit: config.append.hopLimit,
+  });
   appender.listen({
     committed: (messages) => {
       sessions.committed(messages);
       inboxes.committed(messages);
       activity.committed(messages);
     },
+    woke: (sessionIds) => dispatcher.wake(sessionIds),
+    hopLimitReached: (messages) => dispatcher.hopLimitReached(messages),
     reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
   });
   const gateway = new Gateway({
@@ -99,13 +133,14 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
+    agents: { endpoints, webhooks, signal, onRedelivered: (sessionId) => dispatcher.wake([sessionId]) },
     rates: rates.participants,
     load,
     metrics,
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
-  return { load, rates, pubsub, sessions, inboxes, memberships, gateway };
+  return { load, rates, pubsub, streams, dispatcher, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(

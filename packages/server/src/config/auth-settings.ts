@@ -24,6 +24,11 @@ export function authMode(values: Values): AuthMode {
   return isExposed || readKey(values) !== null ? 'jwt' : 'none';
 }
 
+/** Whether nobody but this machine reaches the server, and nobody is asked who they are: a developer's own. */
+export function isDevelopment(values: Values): boolean {
+  return authMode(values) === 'none' && loopbackAddresses.has(values.HOST);
+}
+
 export function readJwt(values: Values): JwtSettings | null {
   const key = readKey(values);
   return (

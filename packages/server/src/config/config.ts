@@ -1,3 +1,4 @@
+import { readAgents } from './agent-settings.ts';
 import { authMode, findAuthConflicts, readJwt } from './auth-settings.ts';
 import { readRates } from './rates.ts';
 import { type Environment, readVariables } from './read-variables.ts';
@@ -47,6 +48,7 @@ function group(values: Values) {
       deadlineMs: values.FLEETLM_APPEND_DEADLINE_MS,
       statementTimeoutMs: values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: values.FLEETLM_APPEND_LOCK_TIMEOUT_MS,
+      hopLimit: values.FLEETLM_HOP_LIMIT,
       isAsyncCommitAccepted: values.FLEETLM_ACCEPT_UNSAFE_POSTGRES.includes('synchronous_commit'),
     },
     messages: {
@@ -68,6 +70,7 @@ function group(values: Values) {
       /** Of all sockets together. */
       maxTotalQueuedBytes: values.FLEETLM_SOCKETS_QUEUE_BYTES,
     },
+    agents: readAgents(values),
     rates: readRates(values),
     trustedProxies: values.FLEETLM_TRUSTED_PROXIES,
     load: { maxLagMs: values.FLEETLM_LOAD_LAG_MS, maxMemoryBytes: values.FLEETLM_LOAD_MEMORY_BYTES },

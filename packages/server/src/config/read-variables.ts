@@ -166,6 +166,11 @@ export function boolean(fallback: boolean, description: string): Variable<boolea
   };
 }
 
+/** A yes or no whose default depends on other variables: null without one. */
+export function optionalBoolean(shownDefault: string, description: string): Variable<boolean | null> {
+  return { ...boolean(false, description), fallback: null, shownDefault };
+}
+
 export function choice<const T extends string>(
   values: readonly T[],
   fallback: T,

@@ -1,3 +1,4 @@
+import { readAgents } from './agent-settings.ts';
 import { authMode } from './auth-settings.ts';
 import { ConfigError, parseConfig } from './config.ts';
 import { readRates } from './rates.ts';
@@ -61,6 +62,7 @@ function chosenDefaults(values: Values): Readonly<Record<string, string>> {
   const { messages, frames, handshakes } = readRates(values);
   return {
     FLEETLM_AUTH: authMode(values),
+    FLEETLM_AGENT_ALLOW_LOOPBACK: readAgents(values).guard.allowLoopback ? '1' : '0',
     FLEETLM_RATE_MESSAGES: String(messages?.perSecond ?? 0),
     FLEETLM_RATE_FRAMES: String(frames?.perSecond ?? 0),
     FLEETLM_RATE_HANDSHAKES: String(handshakes?.perSecond ?? 0),

@@ -1,6 +1,7 @@
 import { Failpoints } from '../lib/failpoints.ts';
 import { durabilitySettings, parseAcceptedSettings } from './accepted-settings.ts';
 import { parseAllowedOrigins } from './allowed-origins.ts';
+import { parseAllowedRanges } from './allowed-ranges.ts';
 import { parseJwksUrl } from './jwks-url.ts';
 import { defaultRates } from './rates.ts';
 import type { Read, Variable } from './read-variables.ts';
@@ -10,6 +11,7 @@ import {
   choice,
   integer,
   milliseconds,
+  optionalBoolean,
   optionalBytes,
   optionalChoice,
   optionalInteger,
@@ -150,6 +152,12 @@ export const variables = {
     500,
     'A batch waits this long for a locked session, then goes on without it.',
   ),
+  FLEETLM_HOP_LIMIT: integer(
+    20,
+    1,
+    1_000,
+    'How many turns of agents may follow from one message of a person, each from the one before: agents that answer each other would never end.',
+  ),
   FLEETLM_MESSAGE_BYTES: bytes(
     32 << 10,
     "Most content and metadata of a person's message, as JSON: a long letter, and two fit a frame.",
@@ -251,6 +259,32 @@ export const variables = {
   FLEETLM_LOAD_MEMORY_BYTES: optionalBytes(
     '¾ of the machine or container',
     'When the process takes more memory, and half of that is in use, the node takes nothing new: the rest is for what it has admitted.',
+  ),
+  FLEETLM_AGENT_ALLOWED_CIDRS: parsed(
+    parseAllowedRanges,
+    'Networks in which agents may be called although they are private or reserved, as `10.1.0.0/16,fd12::/16`. Whoever may register an endpoint reaches everything there, by https. Metadata services of clouds stay forbidden.',
+  ),
+  FLEETLM_AGENT_ALLOW_LOOPBACK: optionalBoolean(
+    '1 with FLEETLM_AUTH=none on loopback, else 0',
+    'Agents on this machine may be called, over plain http too: for development. It also opens whatever else listens here.',
+  ),
+  FLEETLM_AGENT_CONCURRENCY: integer(
+    500,
+    1,
+    100_000,
+    'Turns of one agent that a node runs at a time, each a connection to its endpoint: a slow agent must leave room for the others.',
+  ),
+  FLEETLM_TURNS_MAX: integer(
+    2_000,
+    1,
+    100_000,
+    'Turns that a node runs at a time, of all agents: each holds a connection and up to 1 MiB of its call, and as much of its answer. Further ones wait.',
+  ),
+  FLEETLM_DELIVERY_LOG_DAYS: integer(
+    30,
+    1,
+    3_650,
+    'How long attempts to call agents are listed: a month answers most questions, and the log grows with each turn.',
   ),
   FLEETLM_SHUTDOWN_MS: milliseconds(
     30_000,

@@ -1,3 +1,4 @@
+import { AgentCalls, type AgentCallsOptions } from './agent-calls.ts';
 import { InboxCalls } from './inbox-calls.ts';
 import { MemberCalls } from './member-calls.ts';
 import { MessageCalls, type MessageCallsOptions } from './message-calls.ts';
@@ -9,6 +10,7 @@ import { SessionChanges } from './session-changes.ts';
 export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions {
   readonly maxGroupMembers: number;
   readonly maxMetadataBytes: number;
+  readonly agents: Omit<AgentCallsOptions, 'db'>;
 }
 
 /**
@@ -23,8 +25,9 @@ export class Gateway {
   readonly messages: MessageCalls;
   readonly reads: ReadCalls;
   readonly inboxes: InboxCalls;
+  readonly agents: AgentCalls;
 
-  constructor({ maxGroupMembers, maxMetadataBytes, ...options }: GatewayOptions) {
+  constructor({ maxGroupMembers, maxMetadataBytes, agents, ...options }: GatewayOptions) {
     const changes = new SessionChanges(options);
     this.participants = new ParticipantCalls(options.db, options.directory, maxMetadataBytes);
     this.sessions = new SessionCalls(options.db, changes, { maxGroupMembers, maxMetadataBytes });
@@ -32,5 +35,6 @@ export class Gateway {
     this.messages = new MessageCalls(options);
     this.reads = new ReadCalls(options);
     this.inboxes = new InboxCalls(options);
+    this.agents = new AgentCalls({ db: options.db, ...agents });
   }
 }

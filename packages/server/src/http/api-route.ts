@@ -22,7 +22,7 @@ export interface ApiRouteFacts {
   readonly path: `/${string}`;
   /** For those who make clients from the document. */
   readonly name: string;
-  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'inbox';
+  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'inbox' | 'agents';
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;

@@ -2,6 +2,7 @@ import {
   type ErrorCode,
   errorTable,
   type JsonSchema,
+  type ShapeName,
   schemasUsedBy,
   shapeName,
   shapeRef,
@@ -68,9 +69,11 @@ function pathParameters(path: string): JsonSchema[] {
     name,
     in: 'path',
     required: true,
-    schema: shapeRef(collection === 'sessions' ? 'SessionId' : 'ParticipantId'),
+    schema: shapeRef(shapeByCollection[collection!] ?? 'ParticipantId'),
   }));
 }
+
+const shapeByCollection: Readonly<Record<string, ShapeName>> = { sessions: 'SessionId', turns: 'TurnId' };
 
 function queryParameters(query: z.ZodObject | undefined): JsonSchema[] {
   return Object.entries(query?.shape ?? {}).map(([name, field]) => ({
@@ -158,6 +161,7 @@ const tags = [
   { name: 'members', description: 'Who is in a session' },
   { name: 'messages', description: 'What was said, and read' },
   { name: 'inbox', description: 'A participant’s sessions' },
+  { name: 'agents', description: 'How agents are called, and what came of it' },
   { name: 'health', description: 'For those who run it' },
 ];
 

@@ -8,6 +8,10 @@ import {
 } from '@fleetlm/protocol';
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
+import { Endpoints } from '../../src/agents/endpoints/endpoints.ts';
+import { AddressGuard } from '../../src/agents/webhook/address-guard.ts';
+import { createHostResolver } from '../../src/agents/webhook/resolve-host.ts';
+import { WebhookClient } from '../../src/agents/webhook/webhook-client.ts';
 import type { Authenticator, Credentials } from '../../src/auth/authenticator.ts';
 import { createCallerRates } from '../../src/auth/caller-rates.ts';
 import { NoAuthentication } from '../../src/auth/no-auth.ts';
@@ -83,13 +87,23 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
-  appender.listen(sessions);
+  appender.listen({
+    committed: (messages) => sessions.committed(messages),
+    woke: () => {},
+    hopLimitReached: () => {},
+    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
+  });
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());
   const rates = createCallerRates(config);
   const load = { isFull: false };
   const { messages: limits, groups } = config;
   const maxGroupMembers = groups.maxMembers;
+  const guard = new AddressGuard(config.agents.guard);
+  const endpoints = new Endpoints({ db, guard, log: quietLog });
+  const webhooks = new WebhookClient({ guard, resolveHost: createHostResolver() });
+  const lifetime = new AbortController();
+  resources.defer(() => lifetime.abort());
   const gateway = new Gateway({
     db,
     appender,
@@ -99,6 +113,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,
+    agents: { endpoints, webhooks, signal: lifetime.signal },
     rates: rates.participants,
     load,
     metrics,

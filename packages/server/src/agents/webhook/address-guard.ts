@@ -1,4 +1,5 @@
-import { type BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import type { AllowedRanges } from '../../config/allowed-ranges.ts';
 import { familyOf, forbiddenRangeOf, isMetadata, type RangeName } from './forbidden-ranges.ts';
 
 /** Why an address may not be called. */
@@ -21,7 +22,7 @@ export interface AddressGuardOptions {
   /** Development: agents on this machine may be called, and over plain HTTP. */
   readonly allowLoopback: boolean;
   /** What may be called although it lies in a forbidden range; metadata services never. */
-  readonly allowedRanges: BlockList;
+  readonly allowedRanges: AllowedRanges;
 }
 
 /** Longer than any endpoint's, shorter than what servers take in a request line. */
@@ -72,7 +73,8 @@ export class AddressGuard {
     const range = forbiddenRangeOf(address);
     const isLoopback = range === 'loopback' && this.#options.allowLoopback;
     if (url.protocol === 'http:' && !isLoopback) return range ?? 'plain_http';
-    if (isLoopback || this.#options.allowedRanges.check(address, familyOf(address))) return null;
+    const family = familyOf(address);
+    if (isLoopback || this.#options.allowedRanges[family].check(address, family)) return null;
     return range;
   }
 

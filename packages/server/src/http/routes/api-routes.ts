@@ -1,4 +1,5 @@
 import type { ApiRoute } from '../api-route.ts';
+import { agentRoutes } from './agents.ts';
 import { inboxRoutes } from './inbox.ts';
 import { memberRoutes } from './members.ts';
 import { messageRoutes } from './messages.ts';
@@ -14,4 +15,5 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...messageRoutes,
   ...readRoutes,
   ...inboxRoutes,
+  ...agentRoutes,
 ];

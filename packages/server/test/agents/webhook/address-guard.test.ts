@@ -1,17 +1,13 @@
-import { BlockList } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { AddressGuard } from '../../../src/agents/webhook/address-guard.ts';
+import { parseAllowedRanges } from '../../../src/config/allowed-ranges.ts';
 import { goodUrls, hostileAnswers, hostileUrls } from './address-table.ts';
 
 const guard = guardThat({});
 const agent = new URL('https://agent.example/');
 
-function guardThat({ allowLoopback = false, allows = [] as [string, number][] }): AddressGuard {
-  const allowedRanges = new BlockList();
-  for (const [address, bits] of allows) {
-    allowedRanges.addSubnet(address, bits, address.includes(':') ? 'ipv6' : 'ipv4');
-  }
-  return new AddressGuard({ allowLoopback, allowedRanges });
+function guardThat({ allowLoopback = false, allows = '' }): AddressGuard {
+  return new AddressGuard({ allowLoopback, allowedRanges: parseAllowedRanges(allows) });
 }
 
 function verdict(of: AddressGuard, url: string): string {
@@ -82,13 +78,7 @@ describe('in development', () => {
 
 describe('with allowed ranges', () => {
   const open = guardThat({
-    allows: [
-      ['10.1.0.0', 16],
-      ['169.254.0.0', 16],
-      ['168.63.129.0', 24],
-      ['fc00::', 7],
-      ['64:ff9b::', 96],
-    ],
+    allows: '10.1.0.0/16, 169.254.0.0/16, 168.63.129.0/24, fc00::/7, 64:ff9b::/96',
   });
 
   test.each([
@@ -105,7 +95,14 @@ describe('with allowed ranges', () => {
     ['https://[fd00:ec2::254]/', 'metadata'],
     ['https://127.0.0.1/', 'loopback'],
     ['http://10.1.2.3/', 'private'],
+    ['https://[::ffff:10.1.2.3]/', 'embedded_ipv4'],
   ])('%s is refused: %s', (url, refusal) => {
     expect(verdict(open, url)).toBe(refusal);
   });
+});
+
+test('a range of IPv6 allows nothing of IPv4', () => {
+  const open = guardThat({ allows: '::/0' });
+  expect(verdict(open, 'https://10.0.0.1/')).toBe('private');
+  expect(verdict(open, 'https://[fd12::1]/')).toBe('allowed');
 });

@@ -1,4 +1,3 @@
-import { BlockList } from 'node:net';
 import type { AnswerEnd, AnswerEvent } from '../../../src/agents/answer/answer-event.ts';
 import { readAnswer } from '../../../src/agents/answer/read-answer.ts';
 import type { CallFailure } from '../../../src/agents/call-failure.ts';
@@ -11,6 +10,7 @@ import {
   type WebhookCall,
   WebhookClient,
 } from '../../../src/agents/webhook/webhook-client.ts';
+import { parseAllowedRanges } from '../../../src/config/allowed-ranges.ts';
 
 export const signingSecret = newSigningSecret();
 
@@ -23,7 +23,7 @@ export function localClient(
   ca?: string,
 ): WebhookClient {
   return new WebhookClient({
-    guard: new AddressGuard({ allowLoopback: true, allowedRanges: new BlockList() }),
+    guard: new AddressGuard({ allowLoopback: true, allowedRanges: parseAllowedRanges('') }),
     resolveHost: resolveIn(names),
     ...(ca !== undefined && { ca }),
   });

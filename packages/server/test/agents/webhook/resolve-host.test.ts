@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import { DnsServer } from '@fleetlm/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { AddressGuard } from '../../../src/agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from '../../../src/agents/webhook/resolve-host.ts';
 import { WebhookClient } from '../../../src/agents/webhook/webhook-client.ts';
+import { parseAllowedRanges } from '../../../src/config/allowed-ranges.ts';
 import { hostileAnswers } from './address-table.ts';
 import { callOf, patient } from './call-fixture.ts';
 
@@ -39,7 +40,7 @@ describe('a name', () => {
 });
 
 describe('a hostile name server (S22)', () => {
-  const guard = new AddressGuard({ allowLoopback: false, allowedRanges: new BlockList() });
+  const guard = new AddressGuard({ allowLoopback: false, allowedRanges: parseAllowedRanges('') });
   const answers = hostileAnswers.filter(([address]) => isIP(address) !== 0 && !address.includes('%'));
 
   test.each(answers)('that answers %s, alone or beside a good address: %s', async (address, refusal) => {

@@ -1,10 +1,10 @@
-import { BlockList } from 'node:net';
 import { RawHttpServer, testCertificate, waitUntil } from '@fleetlm/testkit';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AddressGuard } from '../../../src/agents/webhook/address-guard.ts';
 import type { Answer, CallOutcome } from '../../../src/agents/webhook/open-call.ts';
 import { WebhookClient } from '../../../src/agents/webhook/webhook-client.ts';
+import { parseAllowedRanges } from '../../../src/config/allowed-ranges.ts';
 import { hostileAnswers } from './address-table.ts';
 import { callOf, failureOf, localClient, patient, readToEnd, signingSecret } from './call-fixture.ts';
 
@@ -198,7 +198,7 @@ describe('at connect time (S22)', () => {
   test.each(['http://127.0.0.1', 'https://[::1]', 'https://localhost', 'https://0x7f.1'])(
     '%s is refused where loopback is not allowed',
     async (origin) => {
-      const guard = new AddressGuard({ allowLoopback: false, allowedRanges: new BlockList() });
+      const guard = new AddressGuard({ allowLoopback: false, allowedRanges: parseAllowedRanges('') });
       const client = new WebhookClient({ guard, resolveHost: async () => ['127.0.0.1'] });
       expect(await client.call(callOf(`${origin}:${agent.port}/`))).toMatchObject({
         failure: { reason: 'url_not_allowed', detail: 'loopback' },
@@ -215,7 +215,7 @@ describe('at connect time (S22)', () => {
     secure.answer = (socket) => socket.end(`${ok}content-length: 2\r\n\r\nok`);
     let questions = 0;
     const client = new WebhookClient({
-      guard: new AddressGuard({ allowLoopback: true, allowedRanges: new BlockList() }),
+      guard: new AddressGuard({ allowLoopback: true, allowedRanges: parseAllowedRanges('') }),
       // The second answer is where the attacker wants to be.
       resolveHost: async () => [['127.0.0.1'], ['169.254.169.254']][questions++]!,
       ca: testCertificate.cert,

@@ -1,0 +1,163 @@
+import type { ParticipantId, Seq, TurnId } from '@fleetlm/protocol';
+import { monotonicUlid } from '../lib/monotonic-ulid.ts';
+import type { Chunk } from '../streams/chunk.ts';
+import type { AnswerEnd, AnswerEvent } from './answer/answer-event.ts';
+import { readAnswer } from './answer/read-answer.ts';
+import type { CallFailure } from './call-failure.ts';
+import type { CallFacts } from './endpoints/endpoint.ts';
+import { encodeCallBody } from './turns/call-body.ts';
+import type { CallOutcome } from './webhook/open-call.ts';
+import type { WebhookClient } from './webhook/webhook-client.ts';
+
+/** What a call with a sample came to. */
+export interface TestReport {
+  readonly ok: boolean;
+  readonly httpStatus: number | null;
+  readonly latencyMs: number;
+  /** To the first chunk or message; null when none came. */
+  readonly firstChunkMs: number | null;
+  readonly contentType: string | null;
+  readonly chunks: number;
+  /** The beginning of what the answer says. */
+  readonly text: string;
+  readonly errorReason: string | null;
+  readonly responseExcerpt: string;
+}
+
+export interface TestCallOptions {
+  readonly agentId: ParticipantId;
+  readonly signal: AbortSignal;
+  /** Told of each chunk and message, as it comes. */
+  readonly onEvent?: (event: Exclude<AnswerEvent, AnswerEnd>) => void;
+}
+
+/** Whoever tests waits for the answer to one HTTP request: proxies between give up soon after. */
+const maxTestMs = 50_000;
+/** Enough to recognise an answer by; the test is no transcript. */
+const maxTextLength = 2_000;
+
+const newTurnId = monotonicUlid();
+
+/** Calls an endpoint once, with a made-up session. Nothing is stored, and nothing is tried again. */
+export async function testCall(
+  client: WebhookClient,
+  facts: CallFacts,
+  { agentId, signal, onEvent }: TestCallOptions,
+): Promise<TestReport> {
+  const turnId = newTurnId() as TurnId;
+  const test = new TestAnswer();
+  const { limits } = facts;
+  const outcome = await client.call({
+    ...facts,
+    limits: { ...limits, maxDurationMs: Math.min(limits.maxDurationMs, maxTestMs) },
+    id: turnId,
+    body: sampleBody(turnId, agentId),
+    signal,
+  });
+  if (outcome.kind === 'failed') return test.report(outcome, outcome.failure, outcome.excerpt);
+  for await (const event of readAnswer(outcome)) {
+    if (event.kind === 'end') return test.report(outcome, event.failure, event.excerpt);
+    test.take(event);
+    onEvent?.(event);
+  }
+  throw new Error('an answer ended without an end');
+}
+
+/** Owns what is known of an answer while it comes. */
+class TestAnswer {
+  readonly #startedMs = performance.now();
+  #firstChunkMs: number | null = null;
+  #chunks = 0;
+  #text = '';
+  #errorText: string | null = null;
+
+  take(event: Exclude<AnswerEvent, AnswerEnd>): void {
+    this.#firstChunkMs ??= this.#elapsedMs;
+    this.#chunks += event.kind === 'chunk' ? 1 : 0;
+    this.#text = (this.#text + textOf(event)).slice(0, maxTextLength);
+    if (event.kind === 'chunk' && event.chunk.type === 'error') this.#errorText = errorTextOf(event.chunk);
+  }
+
+  report(outcome: CallOutcome, failure: CallFailure | null, responseExcerpt: string): TestReport {
+    const failed = failure === null ? null : `${failure.reason}: ${failure.detail}`;
+    const said = this.#errorText === null ? null : `error chunk: ${this.#errorText}`;
+    const errorReason = failed ?? said;
+    const isAnswered = outcome.kind === 'answered';
+    return {
+      ok: errorReason === null,
+      httpStatus: (isAnswered ? outcome.status : failure?.status) ?? null,
+      latencyMs: this.#elapsedMs,
+      firstChunkMs: this.#firstChunkMs,
+      contentType: (isAnswered && outcome.contentType) || null,
+      chunks: this.#chunks,
+      text: this.#text.toWellFormed(),
+      errorReason,
+      responseExcerpt,
+    };
+  }
+
+  get #elapsedMs(): number {
+    return Math.round(performance.now() - this.#startedMs);
+  }
+}
+
+/** What an event adds to the text that somebody would read. */
+function textOf(event: Exclude<AnswerEvent, AnswerEnd>): string {
+  if (event.kind === 'messages') return event.messages.map(({ content }) => textIn(content)).join('\n');
+  const { type, delta } = event.chunk;
+  return type === 'text-delta' ? String(delta) : '';
+}
+
+function textIn({ text, parts }: Readonly<Record<string, unknown>>): string {
+  if (typeof text === 'string') return text;
+  const texts = Array.isArray(parts) ? parts.map((part: { text?: unknown } | null) => part?.text) : [];
+  return texts.filter((each) => typeof each === 'string').join('\n');
+}
+
+function errorTextOf({ errorText }: Chunk): string {
+  return String(errorText).slice(0, maxTextLength).toWellFormed();
+}
+
+function sampleBody(turnId: TurnId, agentId: ParticipantId): Buffer {
+  const timestamp = new Date().toISOString();
+  const ids = { session: '01K1J8Z0000000000000000000', message: '01K1J8Z5XG0000000000000000' };
+  const session = {
+    id: ids.session,
+    kind: 'agent_dm',
+    status: 'open',
+    initiator_id: 'user:test',
+    peer_id: agentId,
+    agent_id: agentId,
+    metadata: {},
+    version: 1,
+    last_seq: 1,
+    last_message_id: ids.message,
+    last_message_at: timestamp,
+    initiator_last_read_id: ids.message,
+    initiator_last_read_at: timestamp,
+    peer_last_read_id: null,
+    peer_last_read_at: null,
+    inserted_at: timestamp,
+    updated_at: timestamp,
+  };
+  const message = {
+    id: ids.message,
+    session_id: ids.session,
+    seq: 1,
+    sender_id: 'user:test',
+    kind: 'text',
+    content: { text: 'Hello! This is a test from FleetLM.' },
+    metadata: {},
+    inserted_at: timestamp,
+  };
+  return encodeCallBody({
+    turnId,
+    attempt: 1,
+    agentId,
+    sessionJson: JSON.stringify(session),
+    messagesJson: [JSON.stringify(message)],
+    newFromSeq: 1 as Seq,
+    timestamp,
+    isTest: true,
+  });
+}
