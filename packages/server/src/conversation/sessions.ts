@@ -191,8 +191,20 @@ function selectSessions(db: Kysely<Database>) {
     .leftJoin('session_members as peer', (join) =>
       join.onRef('peer.session_id', '=', 's.id').onRef('peer.participant_id', '=', 's.peer_id'),
     )
-    .selectAll('s')
     .select([
+      's.id',
+      's.kind',
+      's.status',
+      's.initiator_id',
+      's.peer_id',
+      's.agent_id',
+      's.metadata',
+      's.version',
+      's.last_seq',
+      's.last_message_id',
+      's.last_message_at',
+      's.inserted_at',
+      's.updated_at',
       'initiator.last_read_message_id as initiator_last_read_id',
       'initiator.last_read_at as initiator_last_read_at',
       'peer.last_read_message_id as peer_last_read_id',
