@@ -10,6 +10,7 @@ import {
   readReplySchema,
   receiptSchema,
   sendReplySchema,
+  stopReplySchema,
   topicCrashSchema,
 } from './channel-shapes.ts';
 import {
@@ -30,8 +31,11 @@ import {
   sessionChangeBodySchema,
   sessionReplySchema,
   sessionsReplySchema,
+  stopBodySchema,
+  streamWriteReplySchema,
 } from './rest-shapes.ts';
 import {
+  chunkSchema,
   draftSchema,
   historyPayloadSchema,
   inboxConversationSchema,
@@ -42,9 +46,14 @@ import {
   participantIdSchema,
   participantSchema,
   readPayloadSchema,
+  runningStreamSchema,
   sendPayloadSchema,
   sessionIdSchema,
   sessionSchema,
+  stopPayloadSchema,
+  streamChunkSchema,
+  streamIdSchema,
+  turnIdSchema,
 } from './shapes.ts';
 
 /** The same in what clients send and in what they are sent. */
@@ -52,6 +61,8 @@ const idShapes = {
   ParticipantId: participantIdSchema,
   SessionId: sessionIdSchema,
   MessageId: messageIdSchema,
+  TurnId: turnIdSchema,
+  StreamId: streamIdSchema,
 };
 
 /** What clients send: bodies of REST, payloads of channels. */
@@ -64,11 +75,13 @@ const requestShapes = {
   MemberBody: memberBodySchema,
   AppendBody: appendBodySchema,
   ReadBody: readBodySchema,
+  StopBody: stopBodySchema,
   Draft: draftSchema,
   JoinPayload: joinPayloadSchema,
   SendPayload: sendPayloadSchema,
   ReadPayload: readPayloadSchema,
   HistoryPayload: historyPayloadSchema,
+  StopPayload: stopPayloadSchema,
 };
 
 /** What clients are sent. They must tolerate fields that are not named here. */
@@ -86,12 +99,17 @@ const replyShapes = {
   AppendReply: appendReplySchema,
   HistoryReply: historyReplySchema,
   InboxReply: inboxReplySchema,
+  StreamWriteReply: streamWriteReplySchema,
   Problem: problemSchema,
   JoinReply: joinReplySchema,
   SendReply: sendReplySchema,
   ReadReply: readReplySchema,
+  StopReply: stopReplySchema,
   ChannelHistoryReply: channelHistoryReplySchema,
   Receipt: receiptSchema,
+  RunningStream: runningStreamSchema,
+  StreamChunk: streamChunkSchema,
+  Chunk: chunkSchema,
   InboxSnapshot: inboxSnapshotSchema,
   InboxUpdate: inboxUpdateSchema,
   Empty: emptySchema,

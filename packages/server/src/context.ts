@@ -1,3 +1,4 @@
+import { noTurns, type TurnControl } from './agents/turn-control.ts';
 import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
@@ -30,6 +31,8 @@ export interface Overrides {
   readonly appendHook?: AppendHook;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
+  /** What runs agents’ turns; it pushes to the streams that readers see. */
+  readonly turns?: (streams: StreamRegistry) => TurnControl;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -75,7 +78,10 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
   return { db, probe, appender, activity, directory: new ParticipantDirectory(db) };
 }
 
-function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnType<typeof buildConversation>) {
+function buildRuntime(
+  { config, metrics, log, overrides }: ContextOptions,
+  truth: ReturnType<typeof buildConversation>,
+) {
   const { db, appender, activity, directory } = truth;
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
@@ -98,6 +104,8 @@ function buildRuntime({ config, metrics, log }: ContextOptions, truth: ReturnTyp
     directory,
     sessions,
     inboxes,
+    streams,
+    turns: overrides.turns?.(streams) ?? noTurns,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
@@ -128,6 +136,11 @@ function buildEdges(
   });
   const told = { metrics, tracing, log };
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, ...told });
-  const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
+  const disabledParticipants = new DisabledParticipants({
+    sockets,
+    streams: http.eventStreams,
+    directory,
+    log,
+  });
   return { sockets, http, disabledParticipants };
 }

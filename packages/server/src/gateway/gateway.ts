@@ -5,8 +5,9 @@ import { ParticipantCalls } from './participant-calls.ts';
 import { ReadCalls, type ReadCallsOptions } from './read-calls.ts';
 import { SessionCalls } from './session-calls.ts';
 import { SessionChanges } from './session-changes.ts';
+import { StreamCalls, type StreamCallsOptions } from './stream-calls.ts';
 
-export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions {
+export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions, StreamCallsOptions {
   readonly maxGroupMembers: number;
   readonly maxMetadataBytes: number;
 }
@@ -23,6 +24,7 @@ export class Gateway {
   readonly messages: MessageCalls;
   readonly reads: ReadCalls;
   readonly inboxes: InboxCalls;
+  readonly streams: StreamCalls;
 
   constructor({ maxGroupMembers, maxMetadataBytes, ...options }: GatewayOptions) {
     const changes = new SessionChanges(options);
@@ -32,5 +34,6 @@ export class Gateway {
     this.messages = new MessageCalls(options);
     this.reads = new ReadCalls(options);
     this.inboxes = new InboxCalls(options);
+    this.streams = new StreamCalls(options);
   }
 }

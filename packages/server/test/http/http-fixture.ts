@@ -8,6 +8,7 @@ import {
 } from '@fleetlm/protocol';
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
+import { noTurns } from '../../src/agents/turn-control.ts';
 import type { Authenticator, Credentials } from '../../src/auth/authenticator.ts';
 import { createCallerRates } from '../../src/auth/caller-rates.ts';
 import { NoAuthentication } from '../../src/auth/no-auth.ts';
@@ -26,6 +27,7 @@ import { noTracing } from '../../src/observability/tracing.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
+import { StreamRegistry } from '../../src/streams/stream-registry.ts';
 
 export interface FixtureOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -96,6 +98,8 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     directory,
     sessions,
     inboxes,
+    streams: new StreamRegistry({ pubsub, metrics }),
+    turns: noTurns,
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,
