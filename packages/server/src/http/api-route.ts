@@ -22,11 +22,16 @@ export interface ApiRouteFacts {
   readonly path: `/${string}`;
   /** For those who make clients from the document. */
   readonly name: string;
-  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'inbox' | 'agents';
+  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'streams' | 'inbox' | 'agents';
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  /** What the body is written in; JSON unless said. */
+  readonly bodyTypes?: readonly string[];
   readonly reply: z.ZodType;
+  readonly replyTypes?: readonly string[];
+  /** Whether it may succeed with 204 instead. */
+  readonly mayBeEmpty?: boolean;
   /** Of a call that succeeds; 200 unless said. */
   readonly status?: 200 | 201;
   /** Beside those of every call, and of every call with a query or a body. */
