@@ -1,4 +1,7 @@
+import { Dispatcher } from './agents/dispatcher.ts';
 import { Endpoints } from './agents/endpoints/endpoints.ts';
+import type { TurnControl } from './agents/turn-control.ts';
+import { TurnStore } from './agents/turns/turn-store.ts';
 import { AddressGuard } from './agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
 import { WebhookClient } from './agents/webhook/webhook-client.ts';
@@ -6,7 +9,6 @@ import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
-import { type AppendHook, noAppendHook } from './conversation/append/append-hook.ts';
 import { Appender } from './conversation/append/appender.ts';
 import { ActivityWriter } from './conversation/inbox/activity-writer.ts';
 import { ParticipantDirectory } from './conversation/participant-directory.ts';
@@ -15,6 +17,7 @@ import { HttpServer } from './http/http-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
+import { monotonicUlid } from './lib/monotonic-ulid.ts';
 import type { Metrics } from './observability/metrics.ts';
 import type { Tracing } from './observability/tracing.ts';
 import { LocalPubSub } from './pubsub/local-pubsub.ts';
@@ -26,15 +29,17 @@ import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
 import { DatabaseProbe } from './storage/database-probe.ts';
+import { StreamRegistry } from './streams/stream-registry.ts';
 
 /** Parts that a test puts in the place of the usual ones. */
 export interface Overrides {
   readonly log?: Log;
-  readonly appendHook?: AppendHook;
   /** Wraps the database of everything but appends, to delay or break queries. */
   readonly wrapDb?: (db: Db) => Db;
   /** What names mean when agents are called. */
   readonly resolveHost?: ResolveHost;
+  /** What runs agents’ turns; it pushes to the streams that readers see. */
+  readonly turns?: (streams: StreamRegistry) => TurnControl;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -69,9 +74,8 @@ function buildConversation({ config, target, metrics, log, overrides }: ContextO
     return overrides.wrapDb?.(opened) ?? opened;
   };
   const db = open(config.database.poolSize);
-  const hook = overrides.appendHook ?? noAppendHook;
   const { append: limits, failpoints } = config;
-  const appender = new Appender({ target, limits, hook, failpoints, metrics, log });
+  const appender = new Appender({ target, limits, failpoints, metrics, log });
   const activity = new ActivityWriter(db, log);
   const probe = new DatabaseProbe({
     open: () => open(1),
@@ -94,7 +98,7 @@ function buildAgents(
 }
 
 function buildRuntime(
-  { config, signal, metrics, log }: ContextOptions,
+  { config, signal, metrics, tracing, log, overrides }: ContextOptions,
   truth: ReturnType<typeof buildConversation>,
   { endpoints, webhooks }: ReturnType<typeof buildAgents>,
 ) {
@@ -102,15 +106,25 @@ function buildRuntime(
   const load = new LoadMonitor({ ...config.load, log });
   const rates = createCallerRates(config);
   const pubsub = new LocalPubSub(metrics);
+  const streams = new StreamRegistry({ pubsub, metrics });
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
+  const store = new TurnStore(db, monotonicUlid()());
+  const { failpoints } = config;
+  const dispatcher = new Dispatcher({
+    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics, tracing, log },
+    limits: config.agents,
+    hopLimit: config.append.hopLimit,
+  });
   appender.listen({
     committed: (messages) => {
       sessions.committed(messages);
       inboxes.committed(messages);
       activity.committed(messages);
     },
+    woke: (sessionIds) => dispatcher.wake(sessionIds),
+    hopLimitReached: (messages) => dispatcher.hopLimitReached(messages),
     reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
   });
   const gateway = new Gateway({
@@ -119,17 +133,19 @@ function buildRuntime(
     directory,
     sessions,
     inboxes,
+    streams,
+    turns: overrides.turns?.(streams) ?? dispatcher,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
-    agents: { endpoints, webhooks, signal },
+    agents: { endpoints, webhooks, signal, onRedelivered: (sessionId) => dispatcher.wake([sessionId]) },
     rates: rates.participants,
     load,
     metrics,
     log,
   });
   const memberships = new MembershipWatch({ db, sessions, log });
-  return { load, rates, pubsub, sessions, inboxes, memberships, gateway };
+  return { load, rates, pubsub, streams, dispatcher, sessions, inboxes, memberships, gateway };
 }
 
 function buildEdges(
@@ -150,6 +166,11 @@ function buildEdges(
   });
   const told = { metrics, tracing, log };
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, ...told });
-  const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
+  const disabledParticipants = new DisabledParticipants({
+    sockets,
+    streams: http.eventStreams,
+    directory,
+    log,
+  });
   return { sockets, http, disabledParticipants };
 }

@@ -1,3 +1,4 @@
+export type { Listening } from './cli/run-server.ts';
 export { type Config, ConfigError, parseConfig } from './config/config.ts';
 export { describeConfiguration } from './config/describe-configuration.ts';
 export type { Overrides } from './context.ts';

@@ -64,7 +64,7 @@ export class Server implements AsyncDisposable {
 
   /** How much of everything there is: for tests, which look that nothing is left behind. */
   get counts() {
-    const { db, sockets, sessions, inboxes, pubsub, appender } = this.#running;
+    const { db, sockets, sessions, inboxes, streams, dispatcher, pubsub, appender } = this.#running;
     const { total, idle, waiting } = db.countConnections();
     return {
       connections: sockets.connectionCount,
@@ -74,6 +74,8 @@ export class Server implements AsyncDisposable {
       sessions: sessions.count,
       inboxes: inboxes.count,
       viewedSessions: inboxes.viewedSessions,
+      streams: streams.count,
+      turns: dispatcher.count,
       subscribedTopics: pubsub.topicCount,
       pendingAppends: appender.pendingRows,
       queries: total - idle + waiting,
@@ -158,6 +160,8 @@ export class Server implements AsyncDisposable {
     this.#resources.defer(() => context.activity.stop());
     this.#resources.defer(() => context.appender.stop());
     this.#resources.defer(() => context.sessions.stop());
+    this.#resources.defer(() => context.streams.stop());
+    this.#resources.defer(() => context.dispatcher.close());
     this.#resources.defer(() => context.inboxes.stop());
     this.#resources.defer(() => context.http.close(AbortSignal.abort()));
     this.#resources.defer(() => context.sockets.stop());
@@ -172,6 +176,7 @@ export class Server implements AsyncDisposable {
     context.disabledParticipants.start();
     context.memberships.start();
     context.load.start();
+    context.dispatcher.start();
     this.#url = urlOf(await context.http.listen(listen));
   }
 
@@ -195,27 +200,31 @@ export class Server implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 
-  async #drain({ http, sockets, appender }: Context): Promise<void> {
+  async #drain({ http, sockets, dispatcher, appender }: Context): Promise<void> {
     this.#state = 'stopping';
     const signal = AbortSignal.any([
       AbortSignal.timeout(this.#config.lifecycle.shutdownMs),
       this.#hurry.signal,
     ]);
     const answered = http.drain(signal);
+    const turned = dispatcher.drain(signal, this.#config.lifecycle.shutdownMs);
     await sockets.drain({ ...drainPace, ...this.#overrides.drainPace, signal });
     await answered;
+    await turned;
     await Promise.race([appender.drain(), untilAborted(signal)]);
   }
 
   /** What `/metrics` tells of counts that are kept anyway. */
   async #readCounts(): Promise<Readings> {
-    const { appender, db, load, sockets, sessions, inboxes } = this.#running;
+    const { appender, db, load, sockets, sessions, inboxes, streams, dispatcher } = this.#running;
     return {
       isReady: (await this.findNotReady()).length === 0,
       connections: sockets.connectionCount,
       topics: sockets.topicCount,
       sessions: sessions.count,
       inboxes: inboxes.count,
+      streams: streams.count,
+      turns: dispatcher.count,
       queuedRows: appender.pendingRows,
       queuedBytes: appender.pendingBytes,
       fullReason: load.reason,

@@ -1,3 +1,4 @@
+export * from './agent-server.ts';
 export * from './append-load.ts';
 export * from './append-oracle.ts';
 export * from './channel-client.ts';

@@ -1,6 +1,15 @@
+import { channel } from 'node:diagnostics_channel';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
 import { Server } from '../server.ts';
+
+/** What is told on the diagnostics channel `fleetlm:listening`, to who runs in the server's process (`npm run dev`). */
+export interface Listening {
+  readonly url: string;
+  readonly auth: Config['auth']['mode'];
+}
+
+const listening = channel('fleetlm:listening');
 
 /** What an orderly end may take beyond the time that open work is given: pools, actors, the embedded Postgres. */
 const lastResortMs = 10_000;
@@ -34,6 +43,7 @@ export async function runServer(config: Config, log: Log): Promise<void> {
     await server.start();
     const { url, opsUrl: ops_url } = server;
     log.info({ url, ops_url, pid: process.pid, auth: config.auth.mode }, `listening on ${url}`);
+    listening.publish({ url, auth: config.auth.mode } satisfies Listening);
     await ended.promise;
     log.info({}, 'stopped');
   } catch (error) {

@@ -48,6 +48,7 @@ function group(values: Values) {
       deadlineMs: values.FLEETLM_APPEND_DEADLINE_MS,
       statementTimeoutMs: values.FLEETLM_APPEND_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: values.FLEETLM_APPEND_LOCK_TIMEOUT_MS,
+      hopLimit: values.FLEETLM_HOP_LIMIT,
       isAsyncCommitAccepted: values.FLEETLM_ACCEPT_UNSAFE_POSTGRES.includes('synchronous_commit'),
     },
     messages: {

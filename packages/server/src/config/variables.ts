@@ -152,6 +152,12 @@ export const variables = {
     500,
     'A batch waits this long for a locked session, then goes on without it.',
   ),
+  FLEETLM_HOP_LIMIT: integer(
+    20,
+    1,
+    1_000,
+    'How many turns of agents may follow from one message of a person, each from the one before: agents that answer each other would never end.',
+  ),
   FLEETLM_MESSAGE_BYTES: bytes(
     32 << 10,
     "Most content and metadata of a person's message, as JSON: a long letter, and two fit a frame.",

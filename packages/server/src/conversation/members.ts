@@ -1,5 +1,5 @@
 import type { Member, ParticipantId, SessionId } from '@fleetlm/protocol';
-import { type Kysely, sql, type Transaction } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import { loadSql } from '../lib/load-sql.ts';
 import { textArray } from '../storage/binary-array.ts';
 import type { Db } from '../storage/database.ts';
@@ -63,7 +63,7 @@ export async function addMember(
     if (!present && members.length >= maxMembers) return 'too_many';
     if (present) await setWake(transaction, sessionId, participantId, wake!);
     else await join(transaction, sessionId, participantId, { session, wake });
-    await bumpVersion(transaction, sessionId);
+    await bumpVersion(transaction, sessionId, present ? {} : { agent_ids: withAgent(participantId) });
     return 'done';
   });
 }
@@ -137,10 +137,24 @@ async function setWake(
     .execute();
 }
 
-async function bumpVersion(transaction: Transaction<Database>, sessionId: SessionId): Promise<void> {
+/** The session's agents with a new member, if it is an agent and not among them: for appends, which wake them. */
+function withAgent(participantId: ParticipantId) {
+  return sql<ParticipantId[] | null>`case
+    when ${participantId} = any(agent_ids) then agent_ids
+    when exists (select from participants where id = ${participantId} and kind = 'agent')
+      then array_append(agent_ids, ${participantId})
+    else agent_ids
+  end`;
+}
+
+async function bumpVersion(
+  transaction: Transaction<Database>,
+  sessionId: SessionId,
+  more: { readonly agent_ids?: RawBuilder<ParticipantId[] | null> } = {},
+): Promise<void> {
   await transaction
     .updateTable('chat_sessions')
-    .set((row) => ({ version: row('version', '+', 1), updated_at: sql<string>`clock_timestamp()` }))
+    .set((row) => ({ version: row('version', '+', 1), updated_at: sql<string>`clock_timestamp()`, ...more }))
     .where('id', '=', sessionId)
     .execute();
 }

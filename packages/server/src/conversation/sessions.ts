@@ -10,6 +10,7 @@ import type {
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { loadSql } from '../lib/load-sql.ts';
 import { monotonicUlid } from '../lib/monotonic-ulid.ts';
+import { textArray } from '../storage/binary-array.ts';
 import type { Db } from '../storage/database.ts';
 import type { Database } from '../storage/schema.ts';
 
@@ -93,6 +94,7 @@ export async function createSession(db: Kysely<Database>, session: NewSession): 
         peer_id: session.peerId,
         agent_id: session.agentId,
         metadata: JSON.stringify(session.metadata),
+        agent_ids: agentsAmong(membersOf(session)),
       })
       .execute();
     await transaction
@@ -167,6 +169,17 @@ export async function lockSession(transaction: Transaction<Database>, id: Sessio
     .executeTakeFirstOrThrow();
 }
 
+function membersOf({ initiatorId, peerId, memberIds }: NewSession): ParticipantId[] {
+  return [initiatorId, ...(peerId === null ? [] : [peerId]), ...memberIds];
+}
+
+/** Those that are agents; null: none. */
+function agentsAmong(ids: readonly ParticipantId[]) {
+  return sql<ParticipantId[] | null>`(
+    select array_agg(id order by id) from participants where id = any(${textArray(ids)}::text[]) and kind = 'agent'
+  )`;
+}
+
 async function listInInboxes(
   transaction: Transaction<Database>,
   id: SessionId,
@@ -191,8 +204,20 @@ function selectSessions(db: Kysely<Database>) {
     .leftJoin('session_members as peer', (join) =>
       join.onRef('peer.session_id', '=', 's.id').onRef('peer.participant_id', '=', 's.peer_id'),
     )
-    .selectAll('s')
     .select([
+      's.id',
+      's.kind',
+      's.status',
+      's.initiator_id',
+      's.peer_id',
+      's.agent_id',
+      's.metadata',
+      's.version',
+      's.last_seq',
+      's.last_message_id',
+      's.last_message_at',
+      's.inserted_at',
+      's.updated_at',
       'initiator.last_read_message_id as initiator_last_read_id',
       'initiator.last_read_at as initiator_last_read_at',
       'peer.last_read_message_id as peer_last_read_id',

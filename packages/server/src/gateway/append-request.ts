@@ -85,7 +85,18 @@ export function toDraft(
   }
   const bypassMembership = input.kind === 'system';
   const { kind } = input;
-  return ok({ sessionId, senderId, kind, contentJson, metadataJson, clientId, bypassMembership, trace });
+  return ok({
+    id: null,
+    sessionId,
+    senderId,
+    kind,
+    contentJson,
+    metadataJson,
+    clientId,
+    bypassMembership,
+    turn: null,
+    trace,
+  });
 }
 
 /** What the caller is told of an outcome. */
@@ -112,6 +123,8 @@ function errorCodeOf(
     case 'conflict':
       return 'client_id_conflict';
     case 'failed':
+    // Nobody's draft that came through here answers a turn.
+    case 'turn_ended':
       return 'internal_error';
     case 'session_not_found':
     case 'session_closed':

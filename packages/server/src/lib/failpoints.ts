@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const names = ['before_commit', 'after_commit_before_ack'] as const;
+const names = [
+  'before_commit',
+  'after_commit_before_ack',
+  /** Of an agent: its turn is claimed. */
+  'before_call',
+  /** A chunk of an answer was shown. */
+  'mid_stream',
+  /** An answer is complete, and not stored yet. */
+  'before_reply_append',
+] as const;
 
 /** A named boundary in the code at which a test can provoke a fault. */
 export type Failpoint = (typeof names)[number];

@@ -8,6 +8,8 @@ const handOverBucketsMs = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25,
 const cacheBucketsMs = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 1_000];
 const queueBuckets = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
+/** From an agent on this machine to the longest that one may take. */
+const turnBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
@@ -88,6 +90,33 @@ export function createInstruments(registry: Registry) {
       'fleetlm_chat_inboxes_active_count',
       'Inboxes that are followed here, or were until a moment ago.',
     ),
+    turns: counter(
+      'fleetlm_agent_turns_total',
+      'Turns of agents that ended here. status: completed, failed, stopped, or dead (after the last attempt).',
+      'status',
+    ),
+    turnDuration: histogram(
+      'fleetlm_agent_turn_duration_seconds',
+      'Time from the message that made a turn to its end.',
+      turnBuckets,
+      'status',
+    ),
+    firstChunk: histogram(
+      'fleetlm_agent_first_chunk_seconds',
+      'Time from the message that made a turn to the first that its agent answered.',
+      turnBuckets,
+    ),
+    deliveries: counter(
+      'fleetlm_agent_deliveries_total',
+      'Calls of agents, by outcome: sent, retry (it failed, and is made again) or failed.',
+      'status',
+    ),
+    runningTurns: gauge('fleetlm_agent_turns_running', 'Turns of agents that run here now.'),
+    runningStreams: gauge('fleetlm_streams_running', 'Answers of agents that stream here now.'),
+    streamChunks: counter(
+      'fleetlm_stream_chunks_total',
+      'Chunks of them that were handed to at least one reader here; deltas that were joined count as one.',
+    ),
     connections: gauge('fleetlm_connections_open', 'WebSockets that are open.'),
     topics: gauge('fleetlm_topics_joined', 'Topics that are joined, or being joined, of all WebSockets.'),
     connectionsClosed: counter(
@@ -152,7 +181,7 @@ export function createInstruments(registry: Registry) {
     ),
     requestDuration: histogram(
       'fleetlm_http_request_duration_seconds',
-      'Time from the headers of a request to the end of its answer.',
+      'Time from the headers of a request to the end of its answer. Those that last as long as a stream of an agent are left out.',
       secondsBuckets,
       'method',
       'route',

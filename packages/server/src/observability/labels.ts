@@ -51,6 +51,14 @@ export type ShedKind = (typeof shedKinds)[number];
 export const fullReasons = ['lag', 'memory'] as const;
 export type FullReason = (typeof fullReasons)[number];
 
+/** How a turn ended. */
+export const turnEnds = ['completed', 'failed', 'stopped', 'dead'] as const;
+export type TurnEnd = (typeof turnEnds)[number];
+
+/** What became of a call of an agent; `retry`: it failed, and is made again. */
+export const deliveryStatuses = ['sent', 'retry', 'failed'] as const;
+export type DeliveryStatus = (typeof deliveryStatuses)[number];
+
 /** Who closed a socket. */
 export type Closer = 'server' | 'client';
 

@@ -11,6 +11,8 @@ import {
   type Closer,
   cacheNames,
   closeCodeLabel,
+  type DeliveryStatus,
+  deliveryStatuses,
   type FanoutType,
   type FullReason,
   fanoutTypes,
@@ -22,8 +24,10 @@ import {
   rateLimitedEdges,
   type ShedKind,
   shedKinds,
+  type TurnEnd,
   topicGroupOf,
   topicGroups,
+  turnEnds,
 } from './labels.ts';
 import { processMetrics } from './process-metrics.ts';
 
@@ -35,6 +39,8 @@ export interface Readings {
   readonly topics: number;
   readonly sessions: number;
   readonly inboxes: number;
+  readonly streams: number;
+  readonly turns: number;
   readonly queuedRows: number;
   readonly queuedBytes: number;
   readonly fullReason: FullReason | null;
@@ -47,7 +53,8 @@ export interface AnsweredRequest {
   /** The pattern of its path; null when there is no such route. */
   readonly route: string | null;
   readonly status: number;
-  readonly durationMs: number;
+  /** Null for one that lasted as long as an agent’s stream. */
+  readonly durationMs: number | null;
 }
 
 interface Observer {
@@ -90,6 +97,11 @@ export class Metrics {
   }));
   readonly #handshakes = forEach(handshakeStatuses, (status) => count(this.#own.handshakes, { status }));
   readonly #tooFast = forEach(rateLimitedEdges, (edge) => count(this.#own.rateLimited, { edge }));
+  readonly #turns = forEach(turnEnds, (status) => ({
+    duration: observer(this.#own.turnDuration, { status }),
+    total: count(this.#own.turns, { status }),
+  }));
+  readonly #deliveries = forEach(deliveryStatuses, (status) => count(this.#own.deliveries, { status }));
   readonly #sheds = forEach(shedKinds, (what) => count(this.#own.sheds, { what }));
   #read: (() => Promise<Readings>) | null = null;
 
@@ -141,6 +153,28 @@ export class Metrics {
     total.inc();
   }
 
+  /** A chunk of a stream is with all who read it here. */
+  chunkPushed(): void {
+    this.#own.streamChunks.inc();
+  }
+
+  /** A turn of an agent has ended, so long after the message that made it. */
+  turnEnded(status: TurnEnd, ageMs: number): void {
+    const { duration, total } = this.#turns[status];
+    duration.observe(ageMs / 1_000);
+    total.inc();
+  }
+
+  /** An agent has begun to answer. */
+  firstChunkCame(ageMs: number): void {
+    this.#own.firstChunk.observe(ageMs / 1_000);
+  }
+
+  /** A call of an agent has ended. */
+  delivered(status: DeliveryStatus): void {
+    this.#deliveries[status].inc();
+  }
+
   handshakeAnswered(status: HandshakeStatus): void {
     this.#handshakes[status].inc();
   }
@@ -171,7 +205,7 @@ export class Metrics {
   requestAnswered({ method, route, status, durationMs }: AnsweredRequest): void {
     const labels = { method, route: route ?? 'none' };
     this.#own.requests.inc({ ...labels, status });
-    this.#own.requestDuration.observe(labels, durationMs / 1_000);
+    if (durationMs !== null) this.#own.requestDuration.observe(labels, durationMs / 1_000);
   }
 
   /** Where the numbers come from that somebody else keeps; until then they are zero. */
@@ -197,6 +231,8 @@ export class Metrics {
     own.topics.set(readings.topics);
     own.activeSessions.set(readings.sessions);
     own.activeInboxes.set(readings.inboxes);
+    own.runningStreams.set(readings.streams);
+    own.runningTurns.set(readings.turns);
     own.queuedRows.set(readings.queuedRows);
     own.queuedBytes.set(readings.queuedBytes);
     for (const reason of fullReasons) own.full.set({ reason }, reason === fullReason ? 1 : 0);

@@ -68,14 +68,18 @@ export class OtlpTracing implements Tracing {
     this.#tracer = this.#provider.getTracer('fleetlm');
   }
 
-  begin(name: string, { beganMs = performance.now(), headers }: TraceOrigin = {}): Trace | null {
+  begin(
+    name: string,
+    { beganMs = performance.now(), headers, isCall = false }: TraceOrigin = {},
+  ): Trace | null {
     const origin =
       headers === undefined ? ROOT_CONTEXT : propagator.extract(ROOT_CONTEXT, headers, defaultTextMapGetter);
     // Here, and not by the SDK's sampler: what is not chosen costs no ids, and a hundred times as much is not.
     if (origin === ROOT_CONTEXT && Math.random() >= this.#ratio) return null;
     this.#clock.adjust();
     const startTime = this.#clock.at(beganMs);
-    const span = this.#tracer.startSpan(name, { kind: SpanKind.SERVER, startTime }, origin);
+    const kind = isCall ? SpanKind.CLIENT : SpanKind.SERVER;
+    const span = this.#tracer.startSpan(name, { kind, startTime }, origin);
     return new SpanTrace(span, this.#tracer, this.#clock);
   }
 
@@ -120,6 +124,11 @@ class SpanTrace implements Trace {
 
   get traceId(): string {
     return this.#span.spanContext().traceId;
+  }
+
+  get traceparent(): string {
+    const { traceId, spanId, traceFlags } = this.#span.spanContext();
+    return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
   }
 
   get isRecorded(): boolean {

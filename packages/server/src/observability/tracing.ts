@@ -20,11 +20,15 @@ export interface TraceOrigin {
   readonly beganMs?: number;
   /** May hold the caller's `traceparent`: then its trace goes on here. */
   readonly headers?: IncomingHttpHeaders;
+  /** It is a call of ours: the trace goes on with whoever is called. */
+  readonly isCall?: boolean;
 }
 
 /** A frame or request and all that comes of it. It travels with them: lanes serve many at once. */
 export interface Trace {
   readonly traceId: string;
+  /** For whom we call: W3C Trace Context. */
+  readonly traceparent: string;
   /** Whether it will be exported: its caller may have decided that it is not. Only then attributes are worth making. */
   readonly isRecorded: boolean;
   add(attributes: Attributes): void;

@@ -27,7 +27,7 @@ const bytesPerUnit = 3;
 const receiptIntervalMs = 1_000;
 
 /** The sessions that have readers on this node, and what reaches them. */
-export class SessionSupervisor implements AppendListener {
+export class SessionSupervisor implements Pick<AppendListener, 'committed' | 'reached'> {
   readonly #actors: Supervisor<SessionId, SessionServer>;
   readonly #metrics: Metrics;
   /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */

@@ -3,7 +3,7 @@
  * a text of quoted elements.
  */
 
-const typeOid = { boolean: 16, smallint: 21, text: 25 };
+const typeOid = { boolean: 16, smallint: 21, integer: 23, text: 25 };
 const headerBytes = 20;
 const isNull = -1;
 
@@ -29,6 +29,18 @@ export function smallintArray(values: readonly number[]): Buffer {
     array.writeInt32BE(2, offset);
     array.writeInt16BE(value, offset + 4);
     offset += 6;
+  }
+  return array;
+}
+
+/** An `integer[]` of one dimension. */
+export function integerArray(values: readonly number[]): Buffer {
+  const array = allocate(headerBytes + values.length * 8, typeOid.integer, values.length);
+  let offset = headerBytes;
+  for (const value of values) {
+    array.writeInt32BE(4, offset);
+    array.writeInt32BE(value, offset + 4);
+    offset += 8;
   }
   return array;
 }

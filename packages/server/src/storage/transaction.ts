@@ -4,7 +4,7 @@ import type { Client, Connection, Submittable } from 'pg';
 export type Parameter = string | Buffer | null;
 
 /** A statement that is prepared as it runs. */
-export interface TextStatement {
+interface TextStatement {
   readonly text: string;
   readonly values?: readonly Parameter[];
 }

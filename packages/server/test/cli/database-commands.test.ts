@@ -48,7 +48,7 @@ test('create, migrate, seed and reset the database of DATABASE_URL, which a serv
 
   await using server = await startTestServer({ env });
   const { body } = await server.api('GET', '/api/sessions', { as: 'user:alice' });
-  expect(body.sessions).toHaveLength(2);
+  expect(body.sessions).toHaveLength(3);
 });
 
 test('create and reset the embedded one, and leave no process', async () => {

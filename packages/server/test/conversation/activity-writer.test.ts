@@ -6,7 +6,7 @@ import { ActivityWriter } from '../../src/conversation/inbox/activity-writer.ts'
 import { removeMember } from '../../src/conversation/members.ts';
 import { StoredMessage } from '../../src/conversation/stored-message.ts';
 import type { Db } from '../../src/storage/database.ts';
-import { alice, bob, createFixture, draft, type Fixture } from './fixtures.ts';
+import { alice, bob, createFixture, draft, type Fixture, listener } from './fixtures.ts';
 
 const tickMs = 2_500;
 const minuteMs = 60_000;
@@ -22,7 +22,7 @@ let beforeQuery: (name: string) => void | Promise<void>;
 
 beforeAll(async () => {
   fixture = await createFixture();
-  fixture.appender.listen({ committed: (messages) => writer.committed(messages), reached: () => {} });
+  fixture.appender.listen(listener({ committed: (messages) => writer.committed(messages) }));
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 

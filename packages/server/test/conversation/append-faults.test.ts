@@ -1,10 +1,17 @@
-import { waitUntil } from '@fleetlm/testkit';
+import type { SessionId, TurnId } from '@fleetlm/protocol';
+import { quietLog, waitUntil } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/conversation/append/draft.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
-import { textArray } from '../../src/storage/binary-array.ts';
-import { createAppender, createFixture, draft, type Fixture, type FixtureOptions } from './fixtures.ts';
+import {
+  createAppender,
+  createFixture,
+  draft,
+  type Fixture,
+  type FixtureOptions,
+  listener,
+} from './fixtures.ts';
 
 let fixture: Fixture;
 let admin: Client;
@@ -13,6 +20,16 @@ async function open(options: FixtureOptions = {}): Promise<void> {
   fixture = await createFixture(options);
   admin = new Client(fixture.database.target);
   await admin.connect();
+}
+
+/** A turn that runs in epoch 1. */
+async function addTurn(session: SessionId): Promise<TurnId> {
+  const { rows } = await admin.query<{ id: TurnId }>(
+    `insert into agent_turns (id, agent_id, session_id, from_seq, to_seq, hop, status, epoch)
+     values (make_ulid(now()), 'agent:bot', $1, 1, 1, 1, 'running', 1) returning id`,
+    [session],
+  );
+  return rows[0]!.id;
 }
 
 afterEach(async () => {
@@ -24,10 +41,9 @@ describe('when it cannot be known whether an append committed', () => {
   test('a fault after the commit: the same message ids tell that it is stored, and it is acknowledged once', async () => {
     await open({ failpoints: new Failpoints('after_commit_before_ack=throw@0.5;seed=3') });
     const committed: number[] = [];
-    fixture.appender.listen({
-      committed: (messages) => committed.push(...messages.map((message) => message.seq)),
-      reached: () => {},
-    });
+    fixture.appender.listen(
+      listener({ committed: (messages) => committed.push(...messages.map((message) => message.seq)) }),
+    );
     const session = await fixture.session();
     const outcomes = [];
     for (let index = 0; index < 20; index++) outcomes.push(await fixture.append(draft(session, `${index}`)));
@@ -115,18 +131,21 @@ describe('when it cannot be known whether an append committed', () => {
   });
 
   test('when a statement fails, none behind it runs alone', async () => {
-    let fails = true;
+    let failures = 0;
     await open({
-      hook: {
-        beforeAppend: () => (fails ? { text: 'select 1/0' } : null),
-        afterAppend: () => null,
-      },
+      log: { ...quietLog, warn: () => failures++ },
+      env: { FLEETLM_APPEND_LOCK_TIMEOUT_MS: '50' },
     });
     const session = await fixture.session();
-    expect((await fixture.append(draft(session, 'x'))).kind).toBe('invalid');
+    const turn = await addTurn(session);
+    await admin.query('begin');
+    await admin.query('select from agent_turns where id = $1 for update', [turn]);
+    const reply = { turnId: turn, epoch: 1, endsAs: 'completed', error: null } as const;
+    const outcome = fixture.append(draft(session, 'x', { turn: reply }));
+    await waitUntil(() => failures > 0);
     expect(await fixture.log(session)).toEqual([]);
-    fails = false;
-    expect(await fixture.append(draft(session, 'y'))).toMatchObject({ kind: 'stored', message: { seq: 1 } });
+    await admin.query('commit');
+    expect(await outcome).toMatchObject({ kind: 'stored', message: { seq: 1 } });
   });
 
   test('past its deadline the sender is told "unknown", and a retry with the client_id settles it', async () => {
@@ -180,32 +199,5 @@ describe('bounds', () => {
     expect(await fixture.append(draft(session, 'after'))).toEqual({ kind: 'overloaded' });
     await drained;
     expect((await before).kind).toBe('stored');
-  });
-});
-
-describe('the hook for turns', () => {
-  test('its statements commit with the messages, and fail with them', async () => {
-    let mark = 'select 1/1';
-    await open({
-      hook: {
-        beforeAppend: () => ({ text: 'insert into hook_log values ($1)', values: ['before'] }),
-        afterAppend: (drafts) => ({
-          text: `insert into hook_log select 'stored' from chat_messages where id = any($1) and (${mark}) = 1`,
-          values: [textArray(drafts.map((one) => one.id))],
-        }),
-      },
-    });
-    await admin.query('create table hook_log (what text)');
-    const session = await fixture.session();
-    expect((await fixture.append(draft(session, 'x'))).kind).toBe('stored');
-    expect((await admin.query('select what from hook_log')).rows).toEqual([
-      { what: 'before' },
-      { what: 'stored' },
-    ]);
-
-    mark = 'select 1/0';
-    expect((await fixture.append(draft(session, 'y'))).kind).toBe('invalid');
-    expect(await fixture.log(session)).toHaveLength(1);
-    expect((await admin.query('select what from hook_log')).rows).toHaveLength(2);
   });
 });

@@ -1,7 +1,11 @@
 import { type ParticipantId, parseParticipantId, type SessionId } from '@fleetlm/protocol';
 import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
 import { parseConfig } from '../../src/config/config.ts';
-import { Appender, type AppenderOptions } from '../../src/conversation/append/appender.ts';
+import {
+  Appender,
+  type AppenderOptions,
+  type AppendListener,
+} from '../../src/conversation/append/appender.ts';
 import type { Draft, Outcome } from '../../src/conversation/append/draft.ts';
 import { upsertParticipant } from '../../src/conversation/participants.ts';
 import { createSession } from '../../src/conversation/sessions.ts';
@@ -82,9 +86,15 @@ export async function createFixture(options: FixtureOptions = {}): Promise<Fixtu
   };
 }
 
+/** A listener that hears only what `parts` name. */
+export function listener(parts: Partial<AppendListener>): AppendListener {
+  return { committed: () => {}, woke: () => {}, hopLimitReached: () => {}, reached: () => {}, ...parts };
+}
+
 /** A draft of alice's saying `text`. */
 export function draft(sessionId: SessionId, text: string, more: Partial<Draft> = {}): Draft {
   return {
+    id: null,
     sessionId,
     senderId: alice,
     kind: 'text',
@@ -92,6 +102,7 @@ export function draft(sessionId: SessionId, text: string, more: Partial<Draft> =
     metadataJson: '{}',
     clientId: null,
     bypassMembership: false,
+    turn: null,
     trace: null,
     ...more,
   };

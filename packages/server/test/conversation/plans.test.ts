@@ -35,8 +35,33 @@ const appends: Case[] = [
       'smallint[]',
       'boolean[]',
       'boolean',
+      'text[]',
+      'integer[]',
+      'text[]',
+      'integer',
     ],
-    [['x1'], ['s1'], ['user:a'], ['text'], ['{}'], ['{}'], ['k'], [0], [false], false],
+    [
+      ['x1'],
+      ['s1'],
+      ['user:a'],
+      ['text'],
+      ['{}'],
+      ['{}'],
+      ['k'],
+      [0],
+      [false],
+      false,
+      ['t1'],
+      [1],
+      ['completed'],
+      20,
+    ],
+  ],
+  ['append/sql/lock-turns', ['text[]'], [['t1', 't2']]],
+  [
+    'append/sql/end-turns',
+    ['text[]', 'text[]', 'text[]', 'text[]', 'text[]', 'integer[]', 'text[]', 'text[]'],
+    [['x1'], ['s1'], ['agent:a'], ['k'], ['t1'], [1], ['failed'], ['why']],
   ],
 ];
 const ordered: Case[] = [
@@ -122,6 +147,14 @@ async function fill(client: Client, rows: number): Promise<void> {
     insert into chat_sessions (id, kind, initiator_id) select 's' || i, 'group', 'user:a' from generate_series(1, ${rows}) i;
     insert into session_members (session_id, participant_id, role)
       select 's' || i, 'user:a', 'initiator' from generate_series(1, ${rows}) i;
+    insert into participants (id, kind) select 'agent:' || i, 'agent' from generate_series(1, ${rows}) i;
+    insert into agent_endpoints (agent_id, origin_url, timeout_ms, idle_timeout_ms, max_duration_ms, max_attempts, backoff_ms,
+        history_mode, history_limit, signing_secret)
+      select 'agent:' || i, 'http://x', 1, 1, 1, 1, '{}', 'tail', 1, '' from generate_series(1, ${rows}) i;
+    insert into agent_turns (id, agent_id, session_id, from_seq, to_seq, hop)
+      select 't' || i, 'agent:' || i, 's' || i, 1, 1, 1 from generate_series(1, ${rows}) i;
+    insert into agent_stream_segments (stream_id, first_index, next_index, chunks)
+      select 'stream' || i, 0, 1, '[]' from generate_series(1, ${rows}) i;
     insert into chat_messages (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at)
       select 's' || i, 1, 'm' || i, 'user:a', 'text', '{}', '{}', 4, 0, 'k' || i, now() from generate_series(1, ${rows}) i;
   `);

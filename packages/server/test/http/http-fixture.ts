@@ -9,6 +9,7 @@ import {
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
 import { Endpoints } from '../../src/agents/endpoints/endpoints.ts';
+import { noTurns } from '../../src/agents/turn-control.ts';
 import { AddressGuard } from '../../src/agents/webhook/address-guard.ts';
 import { createHostResolver } from '../../src/agents/webhook/resolve-host.ts';
 import { WebhookClient } from '../../src/agents/webhook/webhook-client.ts';
@@ -30,6 +31,7 @@ import { noTracing } from '../../src/observability/tracing.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
+import { StreamRegistry } from '../../src/streams/stream-registry.ts';
 
 export interface FixtureOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -87,7 +89,12 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
   const sessions = new SessionSupervisor(actors);
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
-  appender.listen(sessions);
+  appender.listen({
+    committed: (messages) => sessions.committed(messages),
+    woke: () => {},
+    hopLimitReached: () => {},
+    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
+  });
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());
   const rates = createCallerRates(config);
@@ -105,6 +112,8 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     directory,
     sessions,
     inboxes,
+    streams: new StreamRegistry({ pubsub, metrics }),
+    turns: noTurns,
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,

@@ -10,7 +10,7 @@ import type { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import type { Db } from '../../src/storage/database.ts';
-import { alice, createFixture, draft, type Fixture } from '../conversation/fixtures.ts';
+import { alice, createFixture, draft, type Fixture, listener } from '../conversation/fixtures.ts';
 import { RecordingReader } from '../sessions/fixtures.ts';
 
 /** Counts what goes over the bus. */
@@ -53,13 +53,14 @@ beforeEach(async () => {
   const options = { db, pubsub, idleMs: 60_000, cache, unwritten: () => [], metrics, log: quietLog };
   inboxes = new InboxSupervisor(options);
   sessions = new SessionSupervisor(options);
-  fixture.appender.listen({
-    committed: (messages) => {
-      sessions.committed(messages);
-      inboxes.committed(messages);
-    },
-    reached: () => {},
-  });
+  fixture.appender.listen(
+    listener({
+      committed: (messages) => {
+        sessions.committed(messages);
+        inboxes.committed(messages);
+      },
+    }),
+  );
 });
 afterEach(async () => {
   await inboxes.stop();

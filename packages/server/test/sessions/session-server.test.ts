@@ -9,7 +9,7 @@ import { Cache } from '../../src/runtime/cache.ts';
 import type { HotTail } from '../../src/sessions/hot-tail.ts';
 import { SessionServer } from '../../src/sessions/session-server.ts';
 import type { Db } from '../../src/storage/database.ts';
-import { createFixture, draft, type Fixture } from '../conversation/fixtures.ts';
+import { createFixture, draft, type Fixture, listener } from '../conversation/fixtures.ts';
 import { RecordingReader, range } from './fixtures.ts';
 
 let fixture: Fixture;
@@ -18,12 +18,13 @@ const log = new Map<SessionId, StoredMessage[]>();
 
 beforeAll(async () => {
   fixture = await createFixture();
-  fixture.appender.listen({
-    committed: (messages) => {
-      for (const message of messages) log.set(message.sessionId, [...logOf(message.sessionId), message]);
-    },
-    reached: () => {},
-  });
+  fixture.appender.listen(
+    listener({
+      committed: (messages) => {
+        for (const message of messages) log.set(message.sessionId, [...logOf(message.sessionId), message]);
+      },
+    }),
+  );
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 

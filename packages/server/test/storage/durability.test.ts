@@ -3,7 +3,6 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
 import type { Overrides } from '../../src/context.ts';
-import type { AppendHook } from '../../src/conversation/append/append-hook.ts';
 import { Server } from '../../src/server.ts';
 import { mend } from '../../src/storage/durability.ts';
 import { startEmbeddedPostgres } from '../../src/storage/embedded/embedded-postgres.ts';
@@ -118,13 +117,17 @@ describe('a commit of messages', () => {
   });
 });
 
+/** Each append leaves in `seen` what the setting was in its transaction. */
+const recordSynchronousCommit = `
+  create table seen (value text);
+  create function record_seen() returns trigger language plpgsql as $$
+    begin insert into seen values (current_setting('synchronous_commit')); return null; end $$;
+  create trigger record_seen after insert on chat_messages for each statement execute function record_seen();
+`;
+
 /** `synchronous_commit` in an append before the role has `value`, and in one afterwards on a new connection. */
 async function valuesSeenByAppends(accepted: string, value: string): Promise<string[]> {
-  const appendHook: AppendHook = {
-    beforeAppend: () => ({ text: `insert into seen values (current_setting('synchronous_commit'))` }),
-    afterAppend: () => null,
-  };
-  await using server = await startAccepting(accepted, { appendHook });
+  await using server = await startAccepting(accepted, {});
   await addParticipants(server, 'user:a', 'user:b');
   const session = await addGroup(server, 'user:a', 'user:b');
   const append = () =>
@@ -132,7 +135,7 @@ async function valuesSeenByAppends(accepted: string, value: string): Promise<str
   const client = new Client(url);
   await client.connect();
   try {
-    await client.query('create table seen (value text)');
+    await client.query(recordSynchronousCommit);
     expect((await append()).status).toBe(200);
     await admin.query(`alter role app set synchronous_commit = ${value}`);
     await admin.query(
@@ -142,7 +145,7 @@ async function valuesSeenByAppends(accepted: string, value: string): Promise<str
     const { rows } = await client.query<{ value: string }>('select value from seen');
     return rows.map((row) => row.value).slice(0, 2);
   } finally {
-    await client.query('drop table seen');
+    await client.query('drop function record_seen cascade; drop table seen');
     await client.end();
     await admin.query('alter role app reset synchronous_commit');
   }

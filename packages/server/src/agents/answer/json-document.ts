@@ -36,6 +36,7 @@ function readMessages(values: readonly unknown[]): DocumentReading {
   for (const [index, value] of values.entries()) {
     const parsed = parseShape(draftSchema, value);
     if (!parsed.ok) return { problem: `message ${index + 1}: ${parsed.error.detail}` };
+    if (parsed.value.kind === 'system') return { problem: `message ${index + 1}: system is not for agents` };
     messages.push(parsed.value);
   }
   return { problem: null, messages };

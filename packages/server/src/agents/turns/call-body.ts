@@ -17,7 +17,7 @@ export interface CallContent {
 }
 
 /** Most JSON of the messages in a call: some hundred pages of talk, and nothing that a web framework refuses. */
-const maxMessagesBytes = 1 << 20;
+export const maxMessagesBytes = 1 << 20;
 
 /**
  * The body of a call, as it is signed and sent. Messages are JSON texts already, and go out as they are. Of more than

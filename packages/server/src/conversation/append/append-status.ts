@@ -9,6 +9,7 @@ export const appendStatusOf: Readonly<Record<Outcome['kind'], AppendStatus>> = {
   session_not_found: 'refused',
   not_a_member: 'refused',
   session_closed: 'refused',
+  turn_ended: 'refused',
   invalid: 'refused',
   overloaded: 'overloaded',
   failed: 'failed',

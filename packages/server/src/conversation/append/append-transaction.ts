@@ -2,19 +2,30 @@ import type { MessageId, SessionId } from '@fleetlm/protocol';
 import type { Client } from 'pg';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import { loadSql } from '../../lib/load-sql.ts';
-import { booleanArray, smallintArray, textArray } from '../../storage/binary-array.ts';
+import { booleanArray, integerArray, smallintArray, textArray } from '../../storage/binary-array.ts';
 import { toIsoTime } from '../../storage/connection.ts';
 import { type Parameter, runTransaction, type Statement, type TextRow } from '../../storage/transaction.ts';
 import { shardKeyOf } from '../shard-key.ts';
-import type { AppendHook } from './append-hook.ts';
-import type { IdentifiedDraft } from './draft.ts';
+import type { IdentifiedDraft, TurnReply } from './draft.ts';
 
 /** The statements of an append, by the names under which `prepareAppend` prepares them. */
-const statementNames = ['lock-sessions', 'lock-free-sessions', 'append-messages'] as const;
+const statementNames = [
+  'lock-sessions',
+  'lock-free-sessions',
+  'lock-turns',
+  'append-messages',
+  'end-turns',
+] as const;
 
 const prepareSql = statementNames
   .map((name) => `prepare "${name}" as ${loadSql(new URL(`./sql/${name}.sql`, import.meta.url))}`)
   .join(';\n');
+
+/**
+ * What a stored message set off: agents' turns, made or extended, or none because agents have answered each other too
+ * often (`hop_limit`). Null: it woke nobody.
+ */
+export type Woke = 'turn' | 'hop_limit' | null;
 
 /** What the append statement says of one draft; `id`, `seq` and `insertedAt` are those of the stored message. */
 export interface Verdict {
@@ -25,16 +36,18 @@ export interface Verdict {
     | 'conflict'
     | 'session_not_found'
     | 'not_a_member'
-    | 'session_closed';
+    | 'session_closed'
+    | 'turn_ended';
   readonly id: MessageId;
   readonly seq: number;
   readonly insertedAt: string;
   /** The session's `last_seq` before this batch; set on `duplicate`. */
   readonly lastSeq: number;
+  readonly woke: Woke;
 }
 
 export interface AppendOptions {
-  readonly hook: AppendHook;
+  readonly hopLimit: number;
   readonly failpoints: Failpoints;
   /** An earlier attempt may have stored some of the drafts. */
   readonly resubmitted: boolean;
@@ -58,7 +71,7 @@ export async function appendBatch(
 ): Promise<Verdict[]> {
   const lock: Statement = { name: 'lock-sessions', values: [textArray(sessionsOf(drafts))] };
   const append = appendStatement(drafts, options);
-  const statements = [lock, ...withHook(append, drafts, options)];
+  const statements = [lock, ...withTurns(append, drafts)];
   const results = await runTransaction(client, statements, holdBeforeCommit(options.failpoints));
   return toVerdicts(results[statements.indexOf(append)]!, drafts.length);
 }
@@ -94,7 +107,7 @@ export async function appendFreeSessions<D extends IdentifiedDraft>(
     busySessions = new Set(busy.map(([sessionId]) => sessionId as SessionId));
     appended = drafts.filter((draft) => !busySessions.has(draft.sessionId));
     const append = appendStatement(appended, options);
-    const statements = withHook(append, appended, options);
+    const statements = withTurns(append, appended);
     position = 1 + statements.indexOf(append);
     return statements;
   });
@@ -110,18 +123,38 @@ function holdBeforeCommit(failpoints: Failpoints): (() => Promise<Statement[]>) 
   };
 }
 
-function appendStatement(drafts: readonly IdentifiedDraft[], { resubmitted }: AppendOptions): Statement {
-  return { name: 'append-messages', values: toColumns(drafts, resubmitted) };
+function appendStatement(drafts: readonly IdentifiedDraft[], options: AppendOptions): Statement {
+  return { name: 'append-messages', values: toColumns(drafts, options) };
 }
 
-/** The append between the statements that others have for these drafts. */
-function withHook(
-  append: Statement,
-  drafts: readonly IdentifiedDraft[],
-  { hook }: AppendOptions,
-): Statement[] {
-  const statements = [hook.beforeAppend(drafts), append, hook.afterAppend(drafts)];
-  return statements.filter((statement) => statement !== null);
+/** A draft that answers a turn. */
+type Reply = IdentifiedDraft & { readonly turn: TurnReply };
+
+/** The append, between what locks and what ends the turns that its drafts answer. */
+function withTurns(append: Statement, drafts: readonly IdentifiedDraft[]): Statement[] {
+  const replies = drafts.filter(isReply);
+  if (replies.length === 0) return [append];
+  const lock = { name: 'lock-turns', values: [textArray(replies.map(({ turn }) => turn.turnId))] };
+  const ending = replies.filter(({ turn }) => turn.endsAs !== null);
+  return ending.length === 0 ? [lock, append] : [lock, append, endStatement(ending)];
+}
+
+function isReply(draft: IdentifiedDraft): draft is Reply {
+  return draft.turn !== null;
+}
+
+function endStatement(replies: readonly Reply[]): Statement {
+  const values = [
+    textArray(replies.map((reply) => reply.id)),
+    textArray(replies.map((reply) => reply.sessionId)),
+    textArray(replies.map((reply) => reply.senderId)),
+    textArray(replies.map((reply) => reply.clientId)),
+    textArray(replies.map((reply) => reply.turn.turnId)),
+    integerArray(replies.map((reply) => reply.turn.epoch)),
+    textArray(replies.map((reply) => reply.turn.endsAs)),
+    textArray(replies.map((reply) => reply.turn.error)),
+  ];
+  return { name: 'end-turns', values };
 }
 
 function sessionsOf(drafts: readonly IdentifiedDraft[]): SessionId[] {
@@ -129,7 +162,10 @@ function sessionsOf(drafts: readonly IdentifiedDraft[]): SessionId[] {
 }
 
 /** The drafts as the parameters of append-messages.sql. */
-function toColumns(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Parameter[] {
+function toColumns(
+  drafts: readonly IdentifiedDraft[],
+  { resubmitted, hopLimit }: AppendOptions,
+): Parameter[] {
   return [
     textArray(drafts.map((draft) => draft.id)),
     textArray(drafts.map((draft) => draft.sessionId)),
@@ -141,10 +177,23 @@ function toColumns(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Pa
     smallintArray(drafts.map((draft) => shardKeyOf(draft.sessionId))),
     booleanArray(drafts.map((draft) => draft.bypassMembership)),
     resubmitted ? 't' : 'f',
+    ...(drafts.some(isReply) ? turnColumns(drafts) : noTurnColumns),
+    String(hopLimit),
   ];
 }
 
-/** Rows of append-messages.sql: ord, outcome, id, seq, inserted_at, last_seq. */
+/** Most batches answer no turn: nulls for the whole columns cost nothing. */
+const noTurnColumns: readonly Parameter[] = [null, null, null];
+
+function turnColumns(drafts: readonly IdentifiedDraft[]): Parameter[] {
+  return [
+    textArray(drafts.map(({ turn }) => turn?.turnId ?? null)),
+    integerArray(drafts.map(({ turn }) => turn?.epoch ?? 0)),
+    textArray(drafts.map(({ turn }) => turn?.endsAs ?? null)),
+  ];
+}
+
+/** Rows of append-messages.sql: ord, outcome, id, seq, inserted_at, last_seq, woke. */
 function toVerdicts(rows: readonly TextRow[], count: number): Verdict[] {
   if (rows.length !== count) throw new Error(`the append judged ${rows.length} of ${count} drafts`);
   const verdicts = new Array<Verdict>(count);
@@ -163,6 +212,7 @@ function toVerdicts(rows: readonly TextRow[], count: number): Verdict[] {
       seq: Number(row[3]),
       insertedAt,
       lastSeq: Number(row[5]),
+      woke: row[6] as Woke,
     };
   }
   return verdicts;

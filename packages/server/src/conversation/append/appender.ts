@@ -7,8 +7,8 @@ import type { Metrics } from '../../observability/metrics.ts';
 import type { ConnectionTarget } from '../../storage/connection.ts';
 import { shardKeyOf } from '../shard-key.ts';
 import type { StoredMessage } from '../stored-message.ts';
-import { type AppendHook, noAppendHook } from './append-hook.ts';
 import { appendStatusOf } from './append-status.ts';
+import type { CommittedBatch } from './committed-batch.ts';
 import type { Draft, OnOutcome, Outcome } from './draft.ts';
 import { Lane, type LaneOwner, lateOutcome } from './lane.ts';
 import { PendingAppend } from './pending-append.ts';
@@ -21,13 +21,16 @@ export interface AppenderOptions {
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly metrics: Metrics;
-  readonly hook?: AppendHook;
 }
 
 /** Hears of what was committed; called synchronously, after the senders were told. Must not throw. */
 export interface AppendListener {
   /** Messages of one batch; of each session in seq order. */
   committed(messages: readonly StoredMessage[]): void;
+  /** Messages of a batch have made or extended turns of agents in these sessions. */
+  woke(sessionIds: ReadonlySet<SessionId>): void;
+  /** These would have woken an agent, had agents not answered each other so often before. */
+  hopLimitReached(messages: readonly StoredMessage[]): void;
   /** A session is at `lastSeq` already: whoever follows it and is behind has missed something. */
   reached(sessionId: SessionId, lastSeq: number): void;
 }
@@ -88,7 +91,7 @@ export class Appender implements LaneOwner {
   /** Stores a draft. `onOutcome` is called once, synchronously if the draft is refused at once. */
   append(draft: Draft, onOutcome: OnOutcome): void {
     const { limits } = this.#options;
-    const id = this.#newId() as MessageId;
+    const id = draft.id ?? (this.#newId() as MessageId);
     const append = new PendingAppend({ ...draft, id }, performance.now() + limits.deadlineMs, onOutcome);
     if (this.#draining || !this.#fits(append)) {
       this.#count(append, 'overloaded');
@@ -130,8 +133,10 @@ export class Appender implements LaneOwner {
     this.#settle(append, lateOutcome(append));
   }
 
-  committed(messages: readonly StoredMessage[]): void {
+  committed({ messages, wokenSessions, cutMessages }: CommittedBatch): void {
     this.#listener?.committed(messages);
+    if (wokenSessions.size > 0) this.#listener?.woke(wokenSessions);
+    if (cutMessages.length > 0) this.#listener?.hopLimitReached(cutMessages);
   }
 
   /** The batch's appends, and what waits behind them in their lane, in this order. */
@@ -156,9 +161,10 @@ export class Appender implements LaneOwner {
   }
 
   #createLane(locks: 'wait' | 'around'): Lane {
-    const { target, limits, log, failpoints, metrics, hook = noAppendHook } = this.#options;
+    const { target, limits, log, failpoints, metrics } = this.#options;
+    const { hopLimit } = limits;
     return new Lane({
-      writer: new Writer({ target, settings: limits, hook, failpoints, metrics, log }),
+      writer: new Writer({ target, settings: limits, hopLimit, failpoints, metrics, log }),
       limits: { maxRows: limits.maxBatchRows, maxSize: limits.maxBatchBytes },
       locks,
       owner: this,
@@ -213,6 +219,11 @@ export class Appender implements LaneOwner {
     }
     const { message } = outcome;
     for (const follower of waiting) {
+      // Its verdict would also end its turn, which only the statement does.
+      if (follower.draft.turn !== null) {
+        this.#admit(follower);
+        continue;
+      }
       const isSame = isSameDraft(leader.draft, follower.draft);
       this.#settle(
         follower,

@@ -5,9 +5,9 @@ import type { Log } from '../../lib/log.ts';
 import { unreachable } from '../../lib/unreachable.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { AppendTrace, TracedTransaction } from '../../observability/tracing.ts';
-import type { StoredMessage } from '../stored-message.ts';
 import type { Verdict } from './append-transaction.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
+import { CommittedBatch } from './committed-batch.ts';
 import type { Outcome } from './draft.ts';
 import { classifyFailure } from './failure.ts';
 import { LanePace } from './lane-pace.ts';
@@ -22,8 +22,8 @@ export interface LaneOwner {
   finish(append: PendingAppend, outcome: Outcome): void;
   /** The append's time is up: its sender is told what can be said now; `finish` may come later. */
   expire(append: PendingAppend): void;
-  /** Messages committed together, per session in seq order; after `finish` of each. */
-  committed(messages: readonly StoredMessage[]): void;
+  /** Messages committed together; after `finish` of each. */
+  committed(batch: CommittedBatch): void;
   /** Somebody holds these appends' sessions: they go another way, in this order, with what follows them. */
   detour(appends: readonly PendingAppend[]): void;
   isDetoured(append: PendingAppend): boolean;
@@ -189,24 +189,25 @@ export class Lane {
     const { owner, failpoints } = this.#options;
     const transaction = this.#describeAttempt(batch, null);
     if (failpoints.isSet('after_commit_before_ack')) await failpoints.reach('after_commit_before_ack');
-    const messages: StoredMessage[] = [];
+    const committed = new CommittedBatch();
     const traces: AppendTrace[] = [];
     for (const [index, append] of batch.entries()) {
-      const outcome = toOutcome(append.draft, verdicts[index]!);
+      const verdict = verdicts[index]!;
+      const outcome = toOutcome(append.draft, verdict);
       const { trace } = append;
       trace?.commit(transaction);
       if (outcome.kind === 'stored') {
-        messages.push(outcome.message);
+        committed.add(outcome.message, verdict.woke);
         if (trace !== null) traces.push(trace);
       }
       owner.finish(append, outcome);
     }
-    if (messages.length > 0) this.#announce(messages, traces);
+    if (committed.messages.length > 0) this.#announce(committed, traces);
   }
 
-  #announce(messages: readonly StoredMessage[], traces: readonly AppendTrace[]): void {
+  #announce(committed: CommittedBatch, traces: readonly AppendTrace[]): void {
     const beganMs = performance.now();
-    this.#options.owner.committed(messages);
+    this.#options.owner.committed(committed);
     const endedMs = performance.now();
     for (const trace of traces) trace.broadcast(beganMs, endedMs);
   }

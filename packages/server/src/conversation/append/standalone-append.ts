@@ -3,7 +3,6 @@ import { Client } from 'pg';
 import { Failpoints } from '../../lib/failpoints.ts';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
-import { noAppendHook } from './append-hook.ts';
 import { appendBatch, prepareAppend } from './append-transaction.ts';
 import { writerSettings } from './writer-settings.ts';
 
@@ -15,7 +14,7 @@ export interface StandaloneDraft {
 }
 
 const newId = monotonicUlid();
-const options = { hook: noAppendHook, failpoints: new Failpoints(), resubmitted: false };
+const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted: false };
 /** The defaults of the server; whoever measures meets neither. */
 const settings = { statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false };
 
@@ -61,6 +60,7 @@ function identify({ sessionId, senderId, contentJson }: StandaloneDraft) {
     metadataJson: '{}',
     clientId: id,
     bypassMembership: false,
+    turn: null,
     trace: null,
   };
 }

@@ -4,7 +4,6 @@ import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
-import type { AppendHook } from './append-hook.ts';
 import {
   appendBatch,
   appendFreeSessions,
@@ -18,7 +17,8 @@ import { type WriterSettings, writerSettings } from './writer-settings.ts';
 export interface WriterOptions {
   readonly target: ConnectionTarget;
   readonly settings: WriterSettings;
-  readonly hook: AppendHook;
+  /** The highest hop of a turn. */
+  readonly hopLimit: number;
   readonly failpoints: Failpoints;
   readonly metrics: Metrics;
   readonly log: Log;

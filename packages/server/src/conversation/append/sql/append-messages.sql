@@ -3,56 +3,111 @@
 -- $1…$9 one element per draft: id, session, sender, kind, content, metadata, client_id, shard_key, bypass
 --       (system messages need no membership)
 -- $10   whether an earlier attempt may have stored some of these drafts under the same ids
--- The lookups are lateral, by key: the plan must stay a nested loop over the drafts however large the tables
--- grow (see writer-settings.ts).
+-- $11…$13 the turn that a draft answers, in which epoch, and as what it ends the turn; null each, or null for all
+-- $14   the highest hop of a turn
+-- The lookups are lateral or scalar, by key: the plan must stay a nested loop over the drafts however large the
+-- tables grow (see writer-settings.ts). What only agents need stands in a CASE, so that people pay nothing for it.
 with draft as materialized (
   select ord, id, session_id, sender_id, kind, content::json, metadata::json,
-    octet_length(content) + octet_length(metadata) as size, client_id, shard_key, bypass
+    octet_length(content) + octet_length(metadata) as size, client_id, shard_key, bypass, turn_id, epoch, ends_as
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-              $8::smallint[], $9::boolean[])
-    with ordinality as d (id, session_id, sender_id, kind, content, metadata, client_id, shard_key, bypass, ord)
+              $8::smallint[], $9::boolean[], $11::text[], $12::integer[], $13::text[])
+    with ordinality as d (id, session_id, sender_id, kind, content, metadata, client_id, shard_key, bypass,
+                          turn_id, epoch, ends_as, ord)
 ),
 judged as materialized (
   select
-    draft.*,
-    session.last_seq,
-    session.last_message_at,
-    coalesce(earlier.id, twin.id) as found_id,
-    coalesce(earlier.seq, twin.seq) as found_seq,
-    coalesce(earlier.inserted_at, twin.inserted_at) as found_at,
+    verdict.*,
     case
-      when session.id is null then 'session_not_found'
-      when earlier.id is not null then 'already_stored'
-      when twin.id is not null then
-        case
-          when twin.kind = draft.kind
-            and twin.content::jsonb = draft.content::jsonb
-            and twin.metadata::jsonb = draft.metadata::jsonb
-          then 'duplicate'
-          else 'conflict'
+      when outcome = 'already_stored' then found_hop
+      when turn_id is not null then turn_hop
+      when sender_id = any (agent_ids) then coalesce((
+        select t.hop from agent_turns t
+        where t.session_id = verdict.session_id and t.agent_id = verdict.sender_id
+        order by t.id desc
+        limit 1
+      ), 0)
+      else 0
+    end as hop,
+    -- The agents that the message wakes, whether its hop lets it or not; null: none.
+    case when agent_ids is not null and kind <> 'system' and outcome in ('stored', 'already_stored') then (
+      select array_agg(agent.id)
+      from unnest(agent_ids) as agent (id)
+      where agent.id <> sender_id
+        and case (
+          select case when session_kind = 'group' then m.wake else 'always' end
+          from session_members m
+          where m.session_id = verdict.session_id and m.participant_id = agent.id and m.left_at is null
+        )
+          when 'always' then true
+          when 'mention' then mentions ? agent.id
+          else false
         end
-      when member.participant_id is null and not draft.bypass then 'not_a_member'
-      when session.status <> 'open' then 'session_closed'
-      else 'stored'
-    end as outcome
-  from draft
-  left join lateral (
-    select s.id, s.status, s.last_seq, s.last_message_at from chat_sessions s where s.id = draft.session_id
-  ) session on true
-  left join lateral (
-    -- As a condition of its own, $10 would be looked at after the row was looked for.
-    select m.id, m.seq, m.inserted_at from chat_messages m where m.id = case when $10::boolean then draft.id end
-  ) earlier on true
-  left join lateral (
-    select m.id, m.seq, m.inserted_at, m.kind, m.content, m.metadata
-    from chat_messages m
-    where m.session_id = draft.session_id and m.sender_id = draft.sender_id and m.client_id = draft.client_id
-  ) twin on true
-  left join lateral (
-    select m.participant_id
-    from session_members m
-    where m.session_id = draft.session_id and m.participant_id = draft.sender_id and m.left_at is null
-  ) member on true
+        and (select true from agent_endpoints e where e.agent_id = agent.id)
+    ) end as wakes
+  from (
+    select
+      draft.*,
+      session.kind as session_kind,
+      session.agent_ids,
+      session.last_seq,
+      session.last_message_at,
+      coalesce(earlier.id, twin.id) as found_id,
+      coalesce(earlier.seq, twin.seq) as found_seq,
+      coalesce(earlier.inserted_at, twin.inserted_at) as found_at,
+      earlier.hop as found_hop,
+      turn.hop as turn_hop,
+      case when session.agent_ids is not null and json_typeof(draft.metadata -> 'mentions') = 'array' then
+        (draft.metadata -> 'mentions')::jsonb
+      end as mentions,
+      case
+        when session.id is null then 'session_not_found'
+        when earlier.id is not null then 'already_stored'
+        when twin.id is not null then
+          case
+            when twin.kind = draft.kind
+              and twin.content::jsonb = draft.content::jsonb
+              and twin.metadata::jsonb = draft.metadata::jsonb
+            then 'duplicate'
+            else 'conflict'
+          end
+        when member.participant_id is null and not draft.bypass then 'not_a_member'
+        when session.status <> 'open' then 'session_closed'
+        when draft.turn_id is not null and not coalesce(
+          turn.status = 'running'
+            and turn.epoch = draft.epoch
+            and (turn.stop_requested_at is null or draft.ends_as = 'stopped'),
+          false) then 'turn_ended'
+        else 'stored'
+      end as outcome
+    from draft
+    left join lateral (
+      select s.id, s.kind, s.status, s.agent_ids, s.last_seq, s.last_message_at
+      from chat_sessions s
+      where s.id = draft.session_id
+    ) session on true
+    left join lateral (
+      -- As a condition of its own, $10 would be looked at after the row was looked for.
+      select m.id, m.seq, m.inserted_at, m.hop from chat_messages m where m.id = case when $10::boolean then draft.id end
+    ) earlier on true
+    left join lateral (
+      select m.id, m.seq, m.inserted_at, m.kind, m.content, m.metadata
+      from chat_messages m
+      where m.session_id = draft.session_id and m.sender_id = draft.sender_id and m.client_id = draft.client_id
+    ) twin on true
+    left join lateral (
+      select m.participant_id
+      from session_members m
+      where m.session_id = draft.session_id and m.participant_id = draft.sender_id and m.left_at is null
+    ) member on true
+    left join lateral (
+      select t.status, t.epoch, t.stop_requested_at, t.hop
+      from agent_turns t
+      where t.id = draft.turn_id and t.session_id = draft.session_id
+    ) turn on true
+    -- Keeps Postgres from writing outcome and mentions out wherever they are used: each is worked out once.
+    offset 0
+  ) verdict
 ),
 fresh as materialized (
   select
@@ -65,8 +120,8 @@ fresh as materialized (
 ),
 inserted as (
   insert into chat_messages
-    (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at)
-  select session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, inserted_at
+    (session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, hop, inserted_at)
+  select session_id, seq, id, sender_id, kind, content, metadata, size, shard_key, client_id, hop, inserted_at
   from fresh
   order by ord
 ),
@@ -86,7 +141,36 @@ counted as (
   set own_sent = m.own_sent + sent.count
   from (select session_id, sender_id, count(*) as count from fresh group by session_id, sender_id) sent
   where m.session_id = sent.session_id and m.participant_id = sent.sender_id
+),
+-- A pending turn that somebody claims just now is waited for; it is not pending then, and another is made.
+woken as (
+  insert into agent_turns
+    (id, agent_id, session_id, from_seq, to_seq, hop, next_attempt_at, inserted_at, updated_at)
+  select
+    make_ulid(statement_timestamp()), agent_id, session_id, from_seq, to_seq, hop,
+    statement_timestamp() + (
+      select e.debounce_ms from agent_endpoints e where e.agent_id = due.agent_id
+    ) * interval '1 millisecond',
+    statement_timestamp(), statement_timestamp()
+  from (
+    select session_id, agent_id, min(seq) as from_seq, max(seq) as to_seq, min(hop) + 1 as hop
+    from fresh cross join lateral unnest(wakes) as agent_id
+    where wakes is not null and hop < $14::integer
+    group by session_id, agent_id
+  ) due
+  on conflict (session_id, agent_id) where status = 'pending' do update
+  set to_seq = excluded.to_seq,
+      hop = least(agent_turns.hop, excluded.hop),
+      -- A debounce is put off by each message, but no longer than ten times its length.
+      next_attempt_at = least(
+        excluded.next_attempt_at,
+        agent_turns.inserted_at + 10 * (excluded.next_attempt_at - excluded.inserted_at)),
+      updated_at = excluded.updated_at
 )
-select ord, 'stored', id, seq, inserted_at, null::bigint from fresh
+select ord, 'stored', id, seq, inserted_at, null::bigint, case when wakes is not null then
+  case when hop < $14 then 'turn' else 'hop_limit' end end
+from fresh
 union all
-select ord, outcome, found_id, found_seq, found_at, last_seq from judged where outcome <> 'stored'
+select ord, outcome, found_id, found_seq, found_at, last_seq, case when wakes is not null then
+  case when hop < $14 then 'turn' else 'hop_limit' end end
+from judged where outcome <> 'stored'

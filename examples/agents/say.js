@@ -1,0 +1,32 @@
+// Says something in a session, and shows the answer while it streams: `node say.js user:alice SESSION "Hello there"`.
+import { Socket } from 'phoenix';
+
+const [participant, session, text] = process.argv.slice(2);
+const url = process.env.FLEETLM_URL ?? 'http://127.0.0.1:4000';
+const socket = new Socket(`${url.replace('http', 'ws')}/socket`, { params: { participant_id: participant } });
+socket.onError(() => {
+  console.error(`no FleetLM at ${url}: start it, or say where it is with FLEETLM_URL`);
+  process.exit(1);
+});
+socket.connect();
+
+const channel = socket.channel(`session:${session}`);
+channel.on('stream_chunk', ({ chunk }) => {
+  if (chunk.type === 'text-delta') process.stdout.write(chunk.delta);
+  else if (chunk.type.startsWith('tool-')) process.stdout.write(`[${chunk.type}] `);
+});
+// What was streamed comes as a message in the end. It is stored then, and has a place in the session.
+channel.on('message', ({ sender_id, seq, metadata }) => {
+  if (sender_id === participant) return;
+  console.log(`\n(message ${seq} of ${sender_id}: ${metadata.termination})`);
+  process.exit();
+});
+
+const fail = ({ reason, message }) => {
+  console.error(`${reason}: ${message}`);
+  process.exit(1);
+};
+channel.join().receive('error', fail);
+channel
+  .push('send', { content: { content: { text } }, client_id: crypto.randomUUID() })
+  .receive('error', fail);

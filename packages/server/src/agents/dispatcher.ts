@@ -1,0 +1,307 @@
+import type { MessageId, ParticipantId, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
+import { wireError } from '@fleetlm/protocol';
+import type { Config } from '../config/config.ts';
+import { readSession } from '../conversation/sessions.ts';
+import type { StoredMessage } from '../conversation/stored-message.ts';
+import { monotonicUlid } from '../lib/monotonic-ulid.ts';
+import { fail, ok, type Result } from '../lib/result.ts';
+import { untilAborted } from '../lib/until-aborted.ts';
+import { PeriodicCheck } from '../runtime/periodic-check.ts';
+import type { AnswerSource } from './answer/read-answer.ts';
+import type { TurnControl, WrittenStream } from './turn-control.ts';
+import { pruneDeliveries } from './turns/delivery-log.ts';
+import { removeStraySegments, type SavedSegment, saveSegments } from './turns/stream-segments.ts';
+import type { RunningTurn } from './turns/turn.ts';
+import { hopLimitDraft } from './turns/turn-drafts.ts';
+import type { TurnParts } from './turns/turn-parts.ts';
+import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
+import { type Claims, leaseMs } from './turns/turn-store.ts';
+
+export interface DispatcherOptions extends TurnParts {
+  readonly limits: Pick<Config['agents'], 'maxTurnsPerAgent' | 'maxTurns' | 'deliveryLogDays'>;
+  readonly hopLimit: number;
+}
+
+/** A third of the lease: two renewals may fail. */
+const renewIntervalMs = leaseMs / 3;
+/** How much of a stream a node's death may take with it. */
+const saveIntervalMs = 1_000;
+/** What nobody told of waits this long: turns of before a start, leases that ran out. */
+const sweepIntervalMs = 1_000;
+const cleanIntervalMs = 10 * 60_000;
+/** Sessions of one claim: it may take an agent above its limit by as many turns. */
+const claimBatch = 32;
+/** What is left of a shutdown for committing what has come. */
+const interruptMarginMs = 2_000;
+
+const newTurnId = monotonicUlid();
+
+/**
+ * Runs the turns of agents on this node: claims those that are due, lets each run, renews their leases, saves their
+ * streams, and cuts those that are stopped. It owns the running turns and four timers; what is to be done about a
+ * turn stands in Postgres, so that nothing is forgotten when it ends.
+ *
+ * It is told by `wake` what an append made; a sweep finds the rest.
+ */
+export class Dispatcher implements TurnControl {
+  readonly #options: DispatcherOptions;
+  readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
+  readonly #perAgent = new Map<ParticipantId, number>();
+  readonly #woken = new Set<SessionId>();
+  /** When the next turn of a session is due that is not yet. */
+  readonly #timers = new Map<SessionId, NodeJS.Timeout>();
+  readonly #unsaved: SavedSegment[] = [];
+  readonly #checks: readonly PeriodicCheck[];
+  #claiming: Promise<void> | null = null;
+  /** Stopped while a claim is under way that may have them in its answer. */
+  readonly #stoppedEarly = new Set<TurnId>();
+  /** A turn was left because of a limit: the next end looks for it. */
+  #isStarved = false;
+  #state: 'idle' | 'running' | 'draining' = 'idle';
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#checks = [
+      new PeriodicCheck(() => this.#try('renew', () => this.#renew()), renewIntervalMs),
+      new PeriodicCheck(() => this.#try('save', () => this.#save()), saveIntervalMs),
+      new PeriodicCheck(() => this.#try('sweep', () => this.#sweep()), sweepIntervalMs),
+      new PeriodicCheck(() => this.#try('clean', () => this.#clean()), cleanIntervalMs),
+    ];
+  }
+
+  /** How many turns run here. */
+  get count(): number {
+    return this.#running.size;
+  }
+
+  start(): void {
+    this.#state = 'running';
+    for (const check of this.#checks) check.start();
+  }
+
+  /** Turns may be due in these sessions: they are claimed at once. */
+  wake(sessionIds: Iterable<SessionId>): void {
+    if (this.#state !== 'running') return;
+    for (const id of sessionIds) this.#woken.add(id);
+    if (this.#woken.size === 0) return;
+    this.#claiming ??= this.#claimAll().finally(() => {
+      this.#claiming = null;
+      this.#stoppedEarly.clear();
+    });
+  }
+
+  /** Messages that would have woken an agent once more than agents may answer each other. */
+  hopLimitReached(messages: readonly StoredMessage[]): void {
+    const { appender, hopLimit } = this.#options;
+    for (const { sessionId, fields } of messages) {
+      appender.append(hopLimitDraft(sessionId, fields.id, hopLimit), () => {});
+    }
+  }
+
+  async stop(sessionId: SessionId, streamId: StreamId | null): Promise<TurnId[]> {
+    const { store } = this.#options;
+    const stopped: TurnId[] = [];
+    for (const id of await store.listOpen(sessionId, streamId)) {
+      if (!(await store.stop(id))) continue;
+      const running = this.#running.get(id);
+      if (running) running.run.stop();
+      else if (this.#claiming) this.#stoppedEarly.add(id);
+      stopped.push(id);
+    }
+    // Behind a turn that waited for its next attempt another one may be pending.
+    this.wake([sessionId]);
+    return stopped;
+  }
+
+  async recheck(sessionId: SessionId): Promise<void> {
+    const runs = [...this.#running.values()].filter(({ run }) => run.turn.sessionId === sessionId);
+    for (const { run } of runs) {
+      const view = await readSession(this.#options.db, sessionId, run.turn.agentId);
+      const mayGoOn = view?.viewerIsMember && view.session.status === 'open';
+      // What it has said is refused, and the turn fails by that.
+      if (!mayGoOn) run.interrupt();
+    }
+  }
+
+  async write(
+    agentId: ParticipantId,
+    sessionId: SessionId,
+    source: AnswerSource,
+  ): Promise<Result<WrittenStream>> {
+    if (this.#state !== 'running') return fail(wireError('draining'));
+    const streamId = newTurnId() as StreamId;
+    const messageId = newTurnId() as MessageId;
+    const turnId = newTurnId() as TurnId;
+    const turn = await this.#options.store.openWritten({ turnId, agentId, sessionId, streamId, messageId });
+    if (turn === null) return fail(wireError('turn_running'));
+    const run = new TurnRun(turn, this.#options);
+    const result = await this.#keep(run, run.runWritten(source));
+    if (result === null) return fail(wireError('internal_error'));
+    return ok({ turnId, streamId, messageId, ...result });
+  }
+
+  /**
+   * Claims nothing more, and waits for the turns that run until little is left of the time; then cuts them: what was
+   * shown ends as interrupted, the others are for whoever comes next.
+   */
+  async drain(signal: AbortSignal, timeMs: number): Promise<void> {
+    this.#state = 'draining';
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    await this.#claiming;
+    const all = Promise.all([...this.#running.values()].map(({ done }) => done));
+    const timer = setTimeout(() => this.#interruptAll(), Math.max(timeMs - interruptMarginMs, 0));
+    await Promise.race([all, untilAborted(signal)]);
+    clearTimeout(timer);
+  }
+
+  /** What still runs is left to whoever takes it over. */
+  async close(): Promise<void> {
+    const leftovers = this.#running.size;
+    this.#state = 'draining';
+    await Promise.all(this.#checks.map((check) => check.stop()));
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { run } of this.#running.values()) run.abandon();
+    await this.#claiming;
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+    if (leftovers > 0) await this.#try('expire', () => this.#options.store.expireLeases());
+  }
+
+  async #claimAll(): Promise<void> {
+    while (this.#woken.size > 0 && this.#state === 'running') {
+      const free = this.#options.limits.maxTurns - this.#running.size;
+      if (free <= 0) break;
+      const sessionIds = [...this.#woken].slice(0, Math.min(claimBatch, free));
+      for (const id of sessionIds) this.#woken.delete(id);
+      await this.#try('claim', () => this.#claim(sessionIds, free));
+    }
+    // What could not be claimed is found by the sweep.
+    if (this.#woken.size > 0) this.#isStarved = true;
+    this.#woken.clear();
+  }
+
+  async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
+    const { store, limits } = this.#options;
+    const busyAgents = [...this.#perAgent]
+      .filter(([, count]) => count >= limits.maxTurnsPerAgent)
+      .map(([id]) => id);
+    if (busyAgents.length > 0) this.#isStarved = true;
+    const runningIds = [...this.#running.keys()];
+    const { claimed, waiting, interrupted } = await store.claim(sessionIds, {
+      busyAgents,
+      runningIds,
+      limit,
+    });
+    for (const turn of claimed) this.#launch(turn);
+    for (const { sessionId, dueInMs } of waiting) this.#wakeIn(sessionId, dueInMs);
+    await this.#interrupt(interrupted);
+  }
+
+  async #interrupt(turns: Claims['interrupted']): Promise<void> {
+    for (const { id, sessionId } of turns) {
+      if (!(await this.#options.store.interrupt(id))) continue;
+      const running = this.#running.get(id);
+      // Its end wakes the session; one that waited for its next attempt has ended by this.
+      if (running) running.run.stop();
+      else this.#woken.add(sessionId);
+    }
+  }
+
+  #launch(turn: RunningTurn): void {
+    const run = new TurnRun(turn, this.#options);
+    if (this.#stoppedEarly.has(turn.id)) run.stop();
+    void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
+      if (retryInMs !== null) this.#wakeIn(turn.sessionId, retryInMs);
+    });
+  }
+
+  /** Keeps a run among those of this node until it is over; then others may have waited for it. */
+  async #keep<T>(run: TurnRun, work: Promise<T>): Promise<T> {
+    const { id, agentId, sessionId } = run.turn;
+    this.#running.set(id, { run, done: work });
+    this.#perAgent.set(agentId, (this.#perAgent.get(agentId) ?? 0) + 1);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(id);
+      this.#leave(agentId);
+      this.wake([sessionId]);
+      if (this.#isStarved) void this.#try('sweep', () => this.#sweep());
+    }
+  }
+
+  #leave(agentId: ParticipantId): void {
+    const count = this.#perAgent.get(agentId)! - 1;
+    if (count > 0) this.#perAgent.set(agentId, count);
+    else this.#perAgent.delete(agentId);
+  }
+
+  #wakeIn(sessionId: SessionId, ms: number): void {
+    if (this.#state !== 'running') return;
+    clearTimeout(this.#timers.get(sessionId));
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(sessionId);
+        this.wake([sessionId]);
+      },
+      Math.ceil(Math.max(ms, 0)) + 1,
+    );
+    this.#timers.set(sessionId, timer.unref());
+  }
+
+  async #renew(): Promise<void> {
+    const ids = [...this.#running.keys()];
+    if (ids.length === 0) return;
+    const held = await this.#options.store.renew(ids);
+    for (const id of ids) {
+      const running = this.#running.get(id);
+      const isToStop = held.get(id);
+      // One that has ended meanwhile is not lost.
+      if (isToStop === undefined) await this.#checkLost(id);
+      else if (isToStop) running?.run.stop();
+    }
+  }
+
+  /** Whoever has taken it over has raised its epoch; one that has ended under ours is about to leave. */
+  async #checkLost(id: TurnId): Promise<void> {
+    const state = await this.#options.store.state(id);
+    const running = this.#running.get(id);
+    if (running !== undefined && state?.epoch !== running.run.turn.epoch) running.run.abandon();
+  }
+
+  async #save(): Promise<void> {
+    for (const { run } of this.#running.values()) {
+      const segment = run.takeSegment();
+      if (segment !== null) this.#unsaved.push(segment);
+    }
+    if (this.#unsaved.length === 0) return;
+    const segments = [...this.#unsaved];
+    await saveSegments(this.#options.db, segments);
+    this.#unsaved.splice(0, segments.length);
+  }
+
+  async #sweep(): Promise<void> {
+    this.#isStarved = false;
+    if (this.#state !== 'running') return;
+    this.wake(await this.#options.store.sweep([...this.#running.keys()]));
+  }
+
+  async #clean(): Promise<void> {
+    const { db, limits } = this.#options;
+    await removeStraySegments(db);
+    await pruneDeliveries(db, limits.deliveryLogDays);
+  }
+
+  #interruptAll(): void {
+    for (const { run } of this.#running.values()) run.interrupt();
+  }
+
+  /** The next time, or the sweep, does what could not be done. */
+  async #try(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#options.log.warn({ err: error, what }, 'turns cannot be looked after');
+    }
+  }
+}

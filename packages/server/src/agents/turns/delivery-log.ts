@@ -1,0 +1,43 @@
+import { sql } from 'kysely';
+import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
+import type { Db } from '../../storage/database.ts';
+import type { RunningTurn } from './turn.ts';
+
+/** What became of one call. */
+export interface Delivery {
+  readonly status: 'sent' | 'retry' | 'failed';
+  readonly httpStatus: number | null;
+  /** Until the endpoint's answer began, or the call failed. */
+  readonly latencyMs: number;
+  readonly excerpt: string;
+  readonly errorReason: string | null;
+}
+
+const newId = monotonicUlid();
+
+/** Notes a call for operators. */
+export async function logDelivery(db: Db, turn: RunningTurn, delivery: Delivery): Promise<void> {
+  await db.kysely
+    .insertInto('agent_delivery_logs')
+    .values({
+      id: newId(),
+      agent_id: turn.agentId,
+      turn_id: turn.id,
+      session_id: turn.sessionId,
+      attempt: turn.attempt,
+      status: delivery.status,
+      http_status: delivery.httpStatus,
+      latency_ms: Math.round(delivery.latencyMs),
+      response_excerpt: delivery.excerpt === '' ? null : delivery.excerpt,
+      error_reason: delivery.errorReason,
+    })
+    .execute();
+}
+
+/** Removes deliveries that are older than that. */
+export async function pruneDeliveries(db: Db, days: number): Promise<void> {
+  await db.kysely
+    .deleteFrom('agent_delivery_logs')
+    .where('inserted_at', '<', sql<string>`now() - make_interval(days => ${days})`)
+    .execute();
+}
