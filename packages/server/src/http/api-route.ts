@@ -26,12 +26,10 @@ export interface ApiRouteFacts {
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  /** What the body is written in; JSON unless said. */
-  readonly bodyTypes?: readonly string[];
-  readonly reply: z.ZodType;
-  readonly replyTypes?: readonly string[];
-  /** Whether it may succeed with 204 instead. */
-  readonly mayBeEmpty?: boolean;
+  /** Absent when it is a stream. */
+  readonly reply?: z.ZodType;
+  /** Its body, or its reply, is a stream of chunks of one of these media types. */
+  readonly stream?: { readonly is: 'body' | 'reply'; readonly types: readonly string[] };
   /** Of a call that succeeds; 200 unless said. */
   readonly status?: 200 | 201;
   /** Beside those of every call, and of every call with a query or a body. */

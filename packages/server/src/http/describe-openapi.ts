@@ -52,17 +52,18 @@ function describePaths(): Record<string, Record<string, JsonSchema>> {
 }
 
 function describeCall(route: ApiRouteFacts): JsonSchema {
-  const { name, tag, summary, query, body, bodyTypes, reply, replyTypes, status = 200 } = route;
+  const { name, tag, summary, query, body, reply, stream, status = 200 } = route;
   const parameters = [...pathParameters(route.path), ...queryParameters(query)];
   return {
     operationId: name,
     tags: [tag],
     summary,
     ...(parameters.length > 0 && { parameters }),
-    ...(body && { requestBody: { required: isRequired(body), content: contentOf(body, bodyTypes) } }),
+    ...(body && { requestBody: { required: isRequired(body), content: jsonContent(body) } }),
+    ...(stream?.is === 'body' && { requestBody: { required: true, content: streamContent(stream.types) } }),
     responses: {
-      [status]: { description: 'Done', content: contentOf(reply, replyTypes) },
-      ...(route.mayBeEmpty && { 204: { description: 'There is none' } }),
+      ...(reply && { [status]: { description: 'Done', content: jsonContent(reply) } }),
+      ...(stream?.is === 'reply' && streamReplies(stream.types)),
       ...Object.fromEntries(groupsOf(route).map((codes) => [statusOf(codes), errorRef(codes)])),
     },
   };
@@ -91,8 +92,20 @@ function queryParameters(query: z.ZodObject | undefined): JsonSchema[] {
   }));
 }
 
-function contentOf(schema: z.ZodType, types: readonly string[] = ['application/json']): JsonSchema {
-  return Object.fromEntries(types.map((type) => [type, { schema: shapeRef(shapeName(schema)) }]));
+function jsonContent(schema: z.ZodType): JsonSchema {
+  return { 'application/json': { schema: shapeRef(shapeName(schema)) } };
+}
+
+function streamReplies(types: readonly string[]): JsonSchema {
+  return {
+    200: { description: 'The stream, up to its end', content: streamContent(types) },
+    204: { description: 'There is none' },
+  };
+}
+
+function streamContent(types: readonly string[]): JsonSchema {
+  const schema = { type: 'string', description: 'Chunks of an AI SDK UI message stream' };
+  return Object.fromEntries(types.map((type) => [type, { schema }]));
 }
 
 function isRequired(body: z.ZodType): boolean {

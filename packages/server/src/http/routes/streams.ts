@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import {
-  chunkSchema,
   type ParticipantId,
   parseSessionId,
   parseShape,
@@ -51,9 +50,7 @@ const getStream: ApiRouteFacts = {
   path: `${path}/:stream_id`,
   tag: 'streams',
   summary: 'Read a running stream from its beginning, as an AI SDK event stream; 204 when there is none',
-  reply: chunkSchema,
-  replyTypes: ['text/event-stream'],
-  mayBeEmpty: true,
+  stream: { is: 'reply', types: ['text/event-stream'] },
   errors: ['session_not_found'],
 };
 
@@ -64,8 +61,7 @@ const postStream: ApiRouteFacts = {
   tag: 'streams',
   summary: 'Write a stream as an agent, which is a turn of its own; answered when it is over',
   query: streamWriteQuerySchema,
-  body: chunkSchema,
-  bodyTypes: writtenTypes,
+  stream: { is: 'body', types: writtenTypes },
   reply: streamWriteReplySchema,
   errors: ['session_not_found', 'not_a_member', 'session_closed', 'turn_running'],
 };

@@ -1,5 +1,4 @@
 import { parseParticipantId, type SessionId } from '@fleetlm/protocol';
-import { waitUntil } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createFixture, draft, type Fixture, listener } from '../fixtures.ts';
@@ -12,6 +11,7 @@ import {
   directSession,
   helper,
   turnsOf,
+  untilAppendsWait,
 } from './turn-fixture.ts';
 
 const slow = parseParticipantId('agent:slow')!;
@@ -102,7 +102,7 @@ describe('a pending turn', () => {
     await admin.query('begin');
     await admin.query(`update agent_turns set status = 'running' where session_id = $1`, [session]);
     const outcome = fixture.append(draft(session, 'two'));
-    await untilAppendWaits();
+    await untilAppendsWait(fixture, 1);
     await admin.query(end);
 
     expect((await outcome).kind).toBe('stored');
@@ -138,20 +138,3 @@ describe('a pending turn', () => {
     return rows[0];
   }
 });
-
-/** Until an append waits for a lock. */
-async function untilAppendWaits(): Promise<void> {
-  const observer = new Client(fixture.database.target);
-  await observer.connect();
-  try {
-    await waitUntil(async () => {
-      const { rowCount } = await observer.query(
-        `select from pg_stat_activity
-         where application_name = 'fleetlm-append' and datname = current_database() and wait_event_type = 'Lock'`,
-      );
-      return rowCount === 1;
-    });
-  } finally {
-    await observer.end();
-  }
-}

@@ -5,7 +5,16 @@ import type { Outcome, TurnReply } from '../../../src/conversation/append/draft.
 import { changeSession } from '../../../src/conversation/sessions.ts';
 import { Failpoints } from '../../../src/lib/failpoints.ts';
 import { createAppender, createFixture, draft, type Fixture } from '../fixtures.ts';
-import { addAgents, addEndpoint, addTurn, bot, directSession, helper, reply } from './turn-fixture.ts';
+import {
+  addAgents,
+  addEndpoint,
+  addTurn,
+  bot,
+  directSession,
+  helper,
+  reply,
+  untilAppendsWait,
+} from './turn-fixture.ts';
 
 let fixture: Fixture;
 let admin: Client;
@@ -158,15 +167,35 @@ describe('a reply', () => {
     },
   );
 
-  test('goes around a held session and waits for its turn', async () => {
-    const other = await directSession(fixture.db);
+  test.each([
+    ['the reply comes too late', 'commit', 'turn_ended', []],
+    ['the reply stands', 'rollback', 'stored', [1]],
+  ])('waits for a stop that is being committed: %s', async (_, end, kind, seqs) => {
+    await admin.query('begin');
+    await admin.query('update agent_turns set stop_requested_at = now() where id = $1', [turnId]);
+    const outcome = fixture.append(reply(session, { turnId }));
+    await untilAppendsWait(fixture, 1);
+    await admin.query(end);
+    expect((await outcome).kind).toBe(kind);
+    expect((await fixture.log(session)).map(([seq]) => seq)).toEqual(seqs);
+  });
+
+  test('waits for it also behind a session that somebody held', async () => {
+    const stop = new Client(fixture.database.target);
+    await stop.connect();
     await admin.query('begin');
     await admin.query('select from chat_sessions where id = $1 for update', [session]);
-    const held = fixture.append(reply(session, { turnId }));
-    expect((await fixture.append(draft(other, 'x'))).kind).toBe('stored');
+    const outcome = fixture.append(reply(session, { turnId }));
+    // It waits no longer: it goes around.
+    await untilAppendsWait(fixture, 1);
+    await untilAppendsWait(fixture, 0);
+    await stop.query('begin');
+    await stop.query('update agent_turns set stop_requested_at = now() where id = $1', [turnId]);
     await admin.query('commit');
-    expect((await held).kind).toBe('stored');
-    expect(await turn()).toMatchObject({ status: 'completed' });
+    await untilAppendsWait(fixture, 1);
+    await stop.query('commit');
+    expect(await outcome).toEqual({ kind: 'turn_ended' });
+    await stop.end();
   });
 
   test('commits with the end of its turn, or not at all', async () => {

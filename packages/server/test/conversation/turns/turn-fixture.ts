@@ -6,6 +6,8 @@ import {
   type TurnId,
   type TurnStatus,
 } from '@fleetlm/protocol';
+import { waitUntil } from '@fleetlm/testkit';
+import { sql } from 'kysely';
 import type { Draft, TurnReply } from '../../../src/conversation/append/draft.ts';
 import { upsertParticipant } from '../../../src/conversation/participants.ts';
 import { createSession } from '../../../src/conversation/sessions.ts';
@@ -150,5 +152,16 @@ export function reply(
     clientId: `turn:${turn.turnId}:0`,
     turn: { epoch: 1, endsAs: 'completed', error: null, ...turn },
     ...more,
+  });
+}
+
+/** Until so many appends wait for a lock that somebody holds. */
+export async function untilAppendsWait({ db }: Fixture, count: number): Promise<void> {
+  await waitUntil(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+      where application_name = 'fleetlm-append' and datname = current_database() and wait_event_type = 'Lock'
+    `.execute(db.kysely);
+    return rows.length === count;
   });
 }
