@@ -56,7 +56,7 @@ export function timelineOf(client: SessionClient): string[] {
 }
 
 /** The agent's turns, the newest first. */
-export async function turnsOf({ api }: TestServer, { agentId }: AgentSession): Promise<RawFrame[]> {
+async function turnsOf({ api }: TestServer, { agentId }: AgentSession): Promise<RawFrame[]> {
   const { body } = await api('GET', `/api/agents/${agentId}/turns`);
   return body.turns;
 }
