@@ -1,3 +1,4 @@
+import type { StreamId } from '@fleetlm/protocol';
 import type { Trace } from '../../observability/tracing.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
@@ -52,6 +53,10 @@ export class TurnRun {
     this.#trace = parts.tracing.begin('agent turn', { isCall: true });
     this.#trace?.add({ 'fleetlm.turn_id': turn.id, 'fleetlm.attempt': turn.attempt });
     this.#answer = new TurnAnswer(turn, parts, { trace: this.#trace, signal: this.#end.signal });
+  }
+
+  get streamId(): StreamId | null {
+    return this.#answer.stream?.facts.streamId ?? null;
   }
 
   /** What its stream has shown since the last time; null when there is nothing. */
