@@ -47,8 +47,10 @@ export class Dispatcher implements TurnControl {
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
   readonly #perAgent = new Map<ParticipantId, number>();
   readonly #woken = new Set<SessionId>();
-  /** When the next turn of a session is due that is not yet. */
-  readonly #timers = new Map<SessionId, NodeJS.Timeout>();
+  /** Of the turns that are due later. */
+  readonly #timers = new Map<TurnId, NodeJS.Timeout>();
+  /** Stopped while they may have been on their way here; the next renewal tells of those that have come. */
+  readonly #stopped = new Set<TurnId>();
   readonly #unsaved: SavedSegment[] = [];
   readonly #checks: readonly PeriodicCheck[];
   #claiming: Promise<void> | null = null;
@@ -99,7 +101,7 @@ export class Dispatcher implements TurnControl {
     const stopped: TurnId[] = [];
     for (const id of await store.listOpen(sessionId, streamId)) {
       if (!(await store.stop(id))) continue;
-      this.#running.get(id)?.run.stop();
+      this.#cut(id);
       stopped.push(id);
     }
     // Behind a turn that waited for its next attempt another one may be pending.
@@ -175,7 +177,7 @@ export class Dispatcher implements TurnControl {
       limit,
     });
     for (const turn of claimed) this.#launch(turn);
-    for (const { sessionId, dueInMs } of waiting) this.#wakeIn(sessionId, dueInMs);
+    for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
     await this.#interrupt(interrupted);
   }
 
@@ -189,10 +191,17 @@ export class Dispatcher implements TurnControl {
     }
   }
 
+  /** Its call ends before whoever stopped it is answered. */
+  #cut(id: TurnId): void {
+    const running = this.#running.get(id);
+    if (running === undefined) this.#stopped.add(id);
+    else running.run.stop();
+  }
+
   #launch(turn: RunningTurn): void {
     const run = new TurnRun(turn, this.#options);
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
-      if (retryInMs !== null) this.#wakeIn(turn.sessionId, retryInMs);
+      if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
   }
 
@@ -201,6 +210,7 @@ export class Dispatcher implements TurnControl {
     const { id, agentId, sessionId } = run.turn;
     this.#running.set(id, { run, done: work });
     this.#perAgent.set(agentId, (this.#perAgent.get(agentId) ?? 0) + 1);
+    if (this.#stopped.delete(id)) run.stop();
     try {
       return await work;
     } finally {
@@ -217,20 +227,21 @@ export class Dispatcher implements TurnControl {
     else this.#perAgent.delete(agentId);
   }
 
-  #wakeIn(sessionId: SessionId, ms: number): void {
+  #wakeIn({ id, sessionId }: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
     if (this.#state !== 'running') return;
-    clearTimeout(this.#timers.get(sessionId));
+    clearTimeout(this.#timers.get(id));
     const timer = setTimeout(
       () => {
-        this.#timers.delete(sessionId);
+        this.#timers.delete(id);
         this.wake([sessionId]);
       },
       Math.ceil(Math.max(ms, 0)) + 1,
     );
-    this.#timers.set(sessionId, timer.unref());
+    this.#timers.set(id, timer.unref());
   }
 
   async #renew(): Promise<void> {
+    this.#stopped.clear();
     const ids = [...this.#running.keys()];
     if (ids.length === 0) return;
     const held = await this.#options.store.renew(ids);
