@@ -9,13 +9,19 @@ subscribe('fleetlm:listening', (message) => {
   if (isOpenToLoopbackOnly(server)) accompany(server).catch(complain);
 });
 
+/** What the examples take without being told. */
+const defaultUrl = 'http://127.0.0.1:4000';
+
 async function accompany({ url }: Listening): Promise<void> {
   const originUrl = await startEcho({ onLost: complain });
   const { sessionId, isOurs } = await introduceEcho(url, originUrl);
   const who = isOurs
     ? `agent:echo (${originUrl})`
     : 'agent:echo, at an endpoint that is not of `npm run dev`,';
-  say(`${who} answers user:alice:\n  npx node examples/agents/say.js user:alice ${sessionId} "Hello there"`);
+  const where = url === defaultUrl ? '' : `FLEETLM_URL=${url} `;
+  say(
+    `${who} answers user:alice:\n  ${where}npx node examples/agents/say.js user:alice ${sessionId} "Hello there"`,
+  );
 }
 
 /** Anywhere else it would be a stranger's doing that the agent is there. */

@@ -30,6 +30,7 @@ const ids = {
 } as const;
 const other = 'user:other';
 const outsider = 'user:outsider';
+const agent = 'agent:bot';
 /** An id that no session has. */
 const absentId = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
@@ -56,7 +57,12 @@ beforeAll(async () => {
   });
   const service = await signToken({ sub: 'backend', role: 'service' });
   backend = { api: (method, path, options) => server.api(method, path, { token: service, ...options }) };
-  await addParticipants(backend, ...Object.values(ids), other, outsider);
+  await addParticipants(backend, ...Object.values(ids), other, outsider, agent);
+  const registered = await backend.api('PUT', `/api/agents/${agent}/endpoint`, {
+    // Nobody is there: a test call says so soon.
+    body: { origin_url: 'https://agent.example/', timeout_ms: 100 },
+  });
+  expect(registered.status).toBe(200);
   const sign = (sub: string) => signToken({ sub });
   const [initiator, member, exMember, stranger] = await Promise.all(Object.values(ids).map(sign));
   tokens = { service, initiator, member, exMember, stranger } as Record<Caller, string>;
@@ -84,7 +90,7 @@ async function castOf(caller: Caller): Promise<Cast> {
   const sessionId = await addGroup(backend, ids.initiator, ids.member, other, ids.exMember);
   const removed = await backend.api('DELETE', `/api/sessions/${sessionId}/members/${ids.exMember}`);
   expect(removed.status).toBe(200);
-  return { sessionId, self: caller === 'service' ? ids.member : ids[caller], other, outsider };
+  return { sessionId, self: caller === 'service' ? ids.member : ids[caller], other, outsider, agent };
 }
 
 interface Answer {

@@ -20,6 +20,8 @@ export interface Cast {
   readonly other: string;
   /** A participant that is not in the group. */
   readonly outsider: string;
+  /** An agent with an endpoint. */
+  readonly agent: string;
 }
 
 export interface RestRequest {
@@ -44,6 +46,7 @@ export interface Row extends Readonly<Record<Caller, Outcome>> {
 
 const text = { content: { text: 'hello' } };
 const sessionPath = ({ sessionId }: Cast) => `/api/sessions/${sessionId}`;
+const endpointPath = ({ agent }: Cast) => `/api/agents/${agent}/endpoint`;
 const topicOf = ({ sessionId }: Cast) => `session:${sessionId}`;
 
 const everybody = outcomes('ok', 'ok', 'ok', 'ok', 'ok');
@@ -182,6 +185,41 @@ export const rows: readonly Row[] = [
     allBut('service', 'participant_not_found'),
     ({ outsider }) => ({ method: 'GET', path: `/api/participants/${outsider}/inbox` }),
   ),
+  rest('PUT /api/agents/:id/endpoint', serviceOnly, (cast) => ({
+    method: 'PUT',
+    path: endpointPath(cast),
+    body: { origin_url: 'https://agent.example/' },
+  })),
+  rest('GET /api/agents/:id/endpoint', serviceOnly, (cast) => ({ method: 'GET', path: endpointPath(cast) })),
+  rest('POST /api/agents/:id/endpoint/test', serviceOnly, (cast) => ({
+    method: 'POST',
+    path: `${endpointPath(cast)}/test`,
+  })),
+  rest('POST /api/agents/:id/endpoint/rotate-secret', serviceOnly, (cast) => ({
+    method: 'POST',
+    path: `${endpointPath(cast)}/rotate-secret`,
+  })),
+  rest('GET /api/agents/:id/turns', serviceOnly, ({ agent }) => ({
+    method: 'GET',
+    path: `/api/agents/${agent}/turns`,
+  })),
+  rest('GET /api/agents/:id/deliveries', serviceOnly, ({ agent }) => ({
+    method: 'GET',
+    path: `/api/agents/${agent}/deliveries`,
+  })),
+  rest(
+    'POST /api/agents/:id/turns/:turn_id/redeliver, a turn that there is not',
+    { ...serviceOnly, service: 'turn_not_found' },
+    ({ agent }) => ({
+      method: 'POST',
+      path: `/api/agents/${agent}/turns/01ARZ3NDEKTSV4RRFFQ69G5FAV/redeliver`,
+    }),
+  ),
+  // The last of them: it takes the endpoint away.
+  rest('DELETE /api/agents/:id/endpoint', serviceOnly, (cast) => ({
+    method: 'DELETE',
+    path: endpointPath(cast),
+  })),
   rest('GET /metrics', serviceOnly, () => ({ method: 'GET', path: '/metrics' })),
   channel('join of `session:<id>`', members, (cast) => ({
     topic: topicOf(cast),

@@ -4,6 +4,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import { describeOpenApi } from 'fleetlm';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictSchemas } from './strict-schemas.ts';
 
@@ -106,6 +107,7 @@ describe('what a server answers', () => {
       'not_a_member',
       'not_a_group',
     ]);
+    await callOfAgents();
     await call('GET', '/health/live', []);
     await call('GET', '/health/ready', []);
     const documented = Object.entries(document.paths).flatMap(([path, calls]) =>
@@ -146,6 +148,33 @@ describe('what a server answers', () => {
     expect(check({ ...body.participant, inserted_at: 'yesterday' })).not.toEqual([]);
   });
 });
+
+/** Each call of agents once, with a turn that failed. */
+async function callOfAgents(): Promise<void> {
+  const endpoint = '/api/agents/{id}/endpoint';
+  const agent = ['agent:bot'];
+  const origin = { origin_url: 'https://agent.invalid/', timeout_ms: 100, status: 'disabled' };
+  await call('PUT', endpoint, agent, { body: origin });
+  await call('GET', endpoint, agent);
+  await call('POST', `${endpoint}/test`, agent);
+  await call('POST', `${endpoint}/rotate-secret`, agent);
+  const turnId = '01K1J8Z6WR0000000000000000';
+  const client = new Client(server.database.target);
+  await client.connect();
+  await client.query(`
+    insert into agent_turns (id, agent_id, session_id, from_seq, to_seq, hop, status)
+      values ('${turnId}', 'agent:bot', '${turnId}', 1, 1, 1, 'failed');
+    insert into agent_delivery_logs (id, agent_id, turn_id, session_id, attempt, status, latency_ms)
+      values ('${turnId}', 'agent:bot', '${turnId}', '${turnId}', 1, 'failed', 1)`);
+  await client.end();
+  const redeliver = '/api/agents/{id}/turns/{turn_id}/redeliver';
+  await call('POST', redeliver, ['agent:bot', turnId]);
+  const again = await call('POST', redeliver, ['agent:bot', turnId]);
+  expect(again.body.code).toBe('turn_pending');
+  await call('GET', '/api/agents/{id}/turns', agent, {}, '?limit=1');
+  await call('GET', '/api/agents/{id}/deliveries', agent);
+  await call('DELETE', endpoint, agent);
+}
 
 interface Operation {
   readonly responses: Readonly<Record<string, { readonly $ref?: string }>>;

@@ -10,9 +10,11 @@ import {
   AppendLoad,
   addGroup,
   addParticipants,
+  callApi,
   type DataDir,
   HandshakeRefused,
   injected,
+  nodeFlags,
   RawSocket,
   readLog,
   repositoryRoot,
@@ -26,6 +28,7 @@ import {
   startTestServer,
   temporaryDataDir,
   testDatabase,
+  testSecret,
   untilListening,
   waitUntil,
 } from '@fleetlm/testkit';
@@ -171,13 +174,41 @@ describe('start', { timeout: timeoutMs }, () => {
       env: { FLEETLM_DATA_DIR: dataDir.path, PORT: '0' },
       isGroup: true,
     });
-    await untilListening(npm);
+    const [firstEcho, session] = await untilEchoAnswers(npm, await untilListening(npm));
     await appendFile(join(copy, 'packages/server/src/conversation/sql/read-session.sql'), '-- changed\n');
     const [, url] = await npm.untilPrinted(/listening on .*listening on (http:[^"\s]+)/s);
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    const [echo, sameSession] = await untilEchoAnswers(npm, url!, 2);
+    expect(echo).not.toBe(firstEcho);
+    expect(sameSession).toBe(session);
     sendSignal(-npm.pid, 'SIGINT');
     await npm.exited;
     await expectNoPostgres(dataDir);
+    await expect(fetch(echo)).rejects.toThrow('fetch failed');
+  });
+
+  test('as a developer: the agent is gone with its server, whatever ended that', async () => {
+    const dataDir = await sharedDataDir();
+    const flags = [...nodeFlags, `--import=${join(repositoryRoot, 'scripts/dev-agent.ts')}`];
+    await using child = new SpawnedProcess(process.execPath, [...flags, bin, 'start'], {
+      env: { FLEETLM_DATA_DIR: dataDir.path, PORT: '0' },
+    });
+    const [echo] = await untilEchoAnswers(child, await untilListening(child));
+    child.kill('SIGKILL');
+    await child.exited;
+    await expect(fetch(echo)).rejects.toThrow('fetch failed');
+  });
+
+  test('as a developer with tokens: nobody is brought along', async () => {
+    const dataDir = await sharedDataDir();
+    const flags = [...nodeFlags, `--import=${join(repositoryRoot, 'scripts/dev-agent.ts')}`];
+    await using child = new SpawnedProcess(process.execPath, [...flags, bin, 'start'], {
+      env: { FLEETLM_DATA_DIR: dataDir.path, PORT: '0', FLEETLM_JWT_SECRET: testSecret },
+    });
+    await untilListening(child);
+    child.kill('SIGTERM');
+    expect((await child.exited).code).toBe(0);
+    expect(child.output).not.toContain('dev:');
   });
 
   test('a second FleetLM on the same data directory is refused, and the first goes on', async () => {
@@ -368,6 +399,21 @@ async function startStuckPostgres() {
       server.close();
     },
   };
+}
+
+/** The echo agent has answered a question of user:alice. Where it is, after so many starts, and the session. */
+async function untilEchoAnswers(dev: SpawnedProcess, url: string, starts = 1): Promise<[string, string]> {
+  const introduction = /dev: agent:echo \((http:\S+)\) .*\n.* user:alice (\w+) /;
+  const all = Array.from({ length: starts }, () => introduction.source).join('[^]*?');
+  const [echo, session] = (await dev.untilPrinted(new RegExp(all))).slice(-2) as [string, string];
+  const path = `/api/sessions/${session}/messages`;
+  const asked = await callApi(url, 'POST', path, { as: 'user:alice', body: { content: { text: 'Hello' } } });
+  const after = `${path}?after_seq=${asked.body.message.seq}`;
+  const answer = await waitUntil(async () => (await callApi(url, 'GET', after)).body.messages[0], {
+    what: `an answer of ${echo}; ${dev.output}`,
+  });
+  expect(answer).toMatchObject({ sender_id: 'agent:echo', content: { parts: [{ text: 'Hello' }] } });
+  return [echo, session];
 }
 
 async function untilNotReady(server: SpawnedServer): Promise<void> {

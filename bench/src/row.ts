@@ -15,10 +15,13 @@ export type Unit =
   | 'joins/s'
   | 'requests/s'
   | 'heartbeats/s'
+  | 'chunks/s'
   | 'ms'
   | 's'
   | 'µs'
   | 'KiB'
+  | 'MiB'
+  | 'cores'
   | 'messages'
   | 'failures';
 

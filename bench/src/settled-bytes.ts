@@ -26,6 +26,24 @@ export async function settledBytesOf(pid: number): Promise<number | null> {
   return residentBytesOf(pid);
 }
 
+/** The most that a process had in memory while some work was done; null where nobody tells. */
+export async function peakBytesOf<Result>(
+  pid: number | null,
+  work: () => Promise<Result>,
+): Promise<{ readonly result: Result; readonly peakBytes: number | null }> {
+  let peakBytes: number | null = null;
+  const look = async () => {
+    const bytes = pid && (await residentBytesOf(pid));
+    if (bytes !== null) peakBytes = Math.max(peakBytes ?? 0, bytes);
+  };
+  const timer = setInterval(look, lookMs);
+  try {
+    return { result: await work(), peakBytes };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Linux only. */
 async function residentBytesOf(pid: number): Promise<number | null> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null);

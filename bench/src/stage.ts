@@ -1,9 +1,11 @@
+import { startAgents } from './agents/start-agents.ts';
 import { LoadProcess } from './load/load-process.ts';
 import type { LoadName, OrderOf, ResultOf, RunOf } from './load/loads.ts';
 import { type CpuUse, measureCpu } from './measure-cpu.ts';
 import type { OwnServer } from './own-server.ts';
 import { type PeerName, type PeerServer, startPeer } from './peers/peer-server.ts';
 import type { BenchDatabase, BenchPostgres } from './postgres.ts';
+import type { ListeningProcess } from './spawn-listening.ts';
 import type { StartedProcesses } from './started-processes.ts';
 
 export interface StageSettings {
@@ -27,6 +29,7 @@ export interface OwnStage extends Stage {
   readonly postgres: BenchPostgres;
   startServer(database: BenchDatabase, env?: Readonly<Record<string, string>>): Promise<OwnServer>;
   startPeer(name: PeerName, env?: Readonly<Record<string, string>>): Promise<PeerServer>;
+  startAgents(): Promise<ListeningProcess>;
   /** Runs a load once, and tells what CPU it took of the server, of Postgres, and of the load. */
   measure<Name extends LoadName>(
     server: { readonly pid: number | null },
@@ -62,6 +65,7 @@ export function openOwnStage(
     postgres,
     startServer: (database, env) => started.add(startServer(database, env)),
     startPeer: (name, env) => started.add(startPeer(name, env)),
+    startAgents: () => started.add(startAgents()),
     measure: (server, load, order) =>
       measureCpu({ server: server.pid, postgres: postgres.pid, generator: load.pid }, () => load.run(order)),
   };

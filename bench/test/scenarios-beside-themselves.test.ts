@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { measureGrowth } from '../src/scenarios/growth.ts';
 import { measureInbox } from '../src/scenarios/inbox.ts';
 import { measureJoin } from '../src/scenarios/join.ts';
+import { measureStreams } from '../src/scenarios/streams.ts';
 import { expectMeasured, openTinyStage, rates, type TinyStage, targets } from './tiny-stage.ts';
 
 let stage: TinyStage;
@@ -52,4 +53,23 @@ test('growth: each size beside the smallest, and appends to what is there', asyn
   expect(end.values).toEqual([await stage.count('growth_500', 'chat_messages')]);
   expect(end.values[0]).toBeGreaterThan(500);
   expect(stage.said).toContain('append, round 1 of 1');
+});
+
+test('streams: what came beside what was sent, more of them beside the fewest', async () => {
+  const all = await measureStreams(stage, { streams: [1, 3], agents: 2, perSecond: 500 });
+  const rows = all.filter(({ unit }) => unit !== 'µs');
+  expect(rates(rows)).toEqual([
+    '1 streams of 500 chunks/s, delivered: chunks/s',
+    '3 streams of 500 chunks/s, delivered: chunks/s',
+  ]);
+  expect(rows.map(({ against }) => against?.name)).toEqual([
+    'sent',
+    'sent',
+    ...Array.from({ length: 4 }, () => [undefined, '1 streams']).flat(),
+  ]);
+  expectMeasured(rows);
+  // A warm-up with all three, then one round: each question has one answer, and nothing is left of its stream.
+  expect(await stage.count('streams', "chat_messages where kind = 'assistant'")).toBe(7);
+  expect(await stage.count('streams', 'agent_stream_segments')).toBe(0);
+  expect(await stage.count('streams', "agent_turns where status <> 'completed'")).toBe(0);
 });

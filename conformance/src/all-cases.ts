@@ -14,6 +14,7 @@ import { leaveCases } from './cases/frames/leave.ts';
 import { notOfferedCases } from './cases/frames/not-offered.ts';
 import { pushCases } from './cases/frames/push.ts';
 import { version1Cases } from './cases/frames/version-1.ts';
+import { agentCases } from './cases/rest/agent-cases.ts';
 import { healthCases } from './cases/rest/health-cases.ts';
 import { messageCases } from './cases/rest/message-cases.ts';
 import { participantCases } from './cases/rest/participant-cases.ts';
@@ -34,7 +35,13 @@ export const frameCases: readonly Entry[] = [
 ];
 
 /** The cases of each REST call. */
-export const restCases = { ...participantCases, ...sessionCases, ...messageCases, ...healthCases };
+export const restCases = {
+  ...participantCases,
+  ...sessionCases,
+  ...messageCases,
+  ...agentCases,
+  ...healthCases,
+};
 
 /** The cases of each event of a channel. */
 export const channelCases = { session: sessionChannelCases, inbox: inboxChannelCases };

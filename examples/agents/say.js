@@ -4,6 +4,10 @@ import { Socket } from 'phoenix';
 const [participant, session, text] = process.argv.slice(2);
 const url = process.env.FLEETLM_URL ?? 'http://127.0.0.1:4000';
 const socket = new Socket(`${url.replace('http', 'ws')}/socket`, { params: { participant_id: participant } });
+socket.onError(() => {
+  console.error(`no FleetLM at ${url}: start it, or say where it is with FLEETLM_URL`);
+  process.exit(1);
+});
 socket.connect();
 
 const channel = socket.channel(`session:${session}`);

@@ -17,6 +17,7 @@ export const loads = {
   'catch-up': async () => (await import('./catch-up.ts')).openCatchUp,
   reconnect: async () => (await import('./reconnect.ts')).openReconnect,
   'inbox updates': async () => (await import('./inbox-updates.ts')).openInboxUpdates,
+  streams: async () => (await import('./streams.ts')).openStreams,
   requests: async () => (await import('./requests.ts')).openRequests,
 };
 

@@ -1,26 +1,11 @@
 import { join } from 'node:path';
-import { nodeFlags, SpawnedProcess, untilListening } from '@fleetlm/testkit';
+import { type ListeningProcess, spawnListening } from '../spawn-listening.ts';
 
 /** A peer in a process of its own. */
-export interface PeerServer extends AsyncDisposable {
-  readonly url: string;
-  readonly pid: number;
-}
+export type PeerServer = ListeningProcess;
 
 export type PeerName = 'socket-io' | 'bare-ws' | 'bare-fastify';
 
-/** With the flags that our own server has: neither side is given less. */
-export async function startPeer(
-  name: PeerName,
-  env: Readonly<Record<string, string>> = {},
-): Promise<PeerServer> {
-  const path = join(import.meta.dirname, `${name}-server.ts`);
-  const child = new SpawnedProcess(process.execPath, [...nodeFlags, path], { env });
-  try {
-    const url = await untilListening(child);
-    return { url, pid: child.pid, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
-  } catch (error) {
-    await child[Symbol.asyncDispose]();
-    throw error;
-  }
+export function startPeer(name: PeerName, env: Readonly<Record<string, string>> = {}): Promise<PeerServer> {
+  return spawnListening(join(import.meta.dirname, `${name}-server.ts`), env);
 }

@@ -8,6 +8,7 @@ import {
   readReplySchema,
   receiptSchema,
   sendReplySchema,
+  stopReplySchema,
   topicCrashSchema,
 } from './channel-shapes.ts';
 import type { ErrorCode } from './errors.ts';
@@ -18,6 +19,8 @@ import {
   readPayloadSchema,
   sendPayloadSchema,
   sessionSchema,
+  stopPayloadSchema,
+  streamChunkSchema,
 } from './shapes.ts';
 
 /** Something that a client asks of a topic; each is answered by one `phx_reply`. */
@@ -109,11 +112,21 @@ export const channelContracts = {
         reply: channelHistoryReplySchema,
         errors: ['session_not_found'],
       },
+      stop: {
+        summary: 'Stop a stream, or all that agents do in the session; what came of it is kept',
+        payload: stopPayloadSchema,
+        reply: stopReplySchema,
+        errors: ['session_not_found'],
+      },
       phx_leave: leave,
     },
     serverEvents: {
       message: { summary: 'A message was stored', payload: messageSchema },
       read: { summary: 'Somebody has read on; joined for a second', payload: receiptSchema },
+      stream_chunk: {
+        summary: 'An agent’s answer goes on; the message comes after the last chunk',
+        payload: streamChunkSchema,
+      },
       session: { summary: 'Status, metadata or members have changed', payload: sessionSchema },
       ...endings,
     },

@@ -11,19 +11,21 @@ import {
   messageIdSchema,
   messageSchema,
   participantIdSchema,
+  runningStreamSchema,
   seqSchema,
   sessionIdSchema,
   sessionSchema,
   timestampSchema,
+  turnIdSchema,
 } from './shapes.ts';
 
-/** The reply to joining `session:<id>`. Nothing is streamed yet: `streams` is empty. */
+/** The reply to joining `session:<id>`; `streams` are the answers that agents are writing now. */
 export const joinReplySchema = z.object({
   session_id: sessionIdSchema,
   session: sessionSchema,
   messages: z.array(messageSchema),
   last_seq: cursorSchema,
-  streams: z.array(z.unknown()),
+  streams: z.array(runningStreamSchema),
 });
 
 /** The reply to `send`. */
@@ -46,6 +48,9 @@ export const channelHistoryReplySchema = z.object({
   has_more_before: z.boolean(),
   has_more_after: z.boolean(),
 });
+
+/** The reply to `stop`: the turns that end by it. */
+export const stopReplySchema = z.object({ stopped: z.array(turnIdSchema) });
 
 /** The event `read`: somebody has read on. */
 export const receiptSchema = z.object({

@@ -1,8 +1,10 @@
+import { endpointDefaults } from './agent-shapes.ts';
 import type { ShapeName } from './wire-shapes.ts';
 
 const insertedAt = '2026-08-01T09:30:00.000Z';
 const sessionId = '01K1J8Z0000000000000000000';
 const messageId = '01K1J8Z5XG0000000000000000';
+const turnId = '01K1J8Z6WR0000000000000000';
 
 const session = {
   id: sessionId,
@@ -36,6 +38,36 @@ const message = {
   inserted_at: insertedAt,
 };
 
+const endpoint = {
+  agent_id: 'agent:bot',
+  origin_url: 'https://agent.example/turns',
+  auth_strategy: 'bearer',
+  headers: {},
+  ...endpointDefaults,
+  previous_secret_until: null,
+  inserted_at: insertedAt,
+  updated_at: insertedAt,
+};
+
+const turn = {
+  id: turnId,
+  agent_id: 'agent:bot',
+  session_id: sessionId,
+  from_seq: 41,
+  to_seq: 42,
+  status: 'dead',
+  attempt: 4,
+  hop: 1,
+  next_attempt_at: insertedAt,
+  stop_requested_at: null,
+  stream_id: null,
+  message_id: null,
+  reply_seq: null,
+  error: 'server_error: answered 503',
+  inserted_at: insertedAt,
+  updated_at: insertedAt,
+};
+
 /** What the shapes look like when somebody uses them; documents show them, and tests check them. */
 export const shapeExamples: Partial<Readonly<Record<ShapeName, object>>> = {
   ParticipantBody: { display_name: 'Alice' },
@@ -45,6 +77,7 @@ export const shapeExamples: Partial<Readonly<Record<ShapeName, object>>> = {
   MemberBody: { wake: 'mention' },
   AppendBody: { sender_id: 'user:alice', content: { text: 'Hello Bob!' }, client_id: 'hello-1' },
   ReadBody: { participant_id: 'user:bob', seq: 1 },
+  EndpointBody: { origin_url: 'https://agent.example/turns', auth_strategy: 'bearer', auth_value: 'a-token' },
   JoinPayload: { last_seq: 0 },
   SendPayload: { content: { content: { text: 'Hello Bob!' } }, client_id: 'hello-1' },
   ReadPayload: { seq: 1 },
@@ -66,6 +99,32 @@ export const shapeExamples: Partial<Readonly<Record<ShapeName, object>>> = {
     wake: 'mention',
     last_read_seq: 0,
     joined_at: insertedAt,
+  },
+  Endpoint: endpoint,
+  EndpointTest: {
+    ok: true,
+    http_status: 200,
+    latency_ms: 812,
+    first_chunk_ms: 240,
+    content_type: 'text/event-stream',
+    chunks: 9,
+    text: 'Hello! How can I help?',
+    error_reason: null,
+    response_excerpt: 'data: {"type":"start"} data: {"type":"text-start","id":"0"}',
+  },
+  Turn: turn,
+  Delivery: {
+    id: '01K1J8Z9G80000000000000000',
+    agent_id: 'agent:bot',
+    turn_id: turnId,
+    session_id: sessionId,
+    attempt: 1,
+    status: 'retry',
+    http_status: 503,
+    latency_ms: 35,
+    response_excerpt: 'try again later',
+    error_reason: 'server_error: answered 503',
+    inserted_at: insertedAt,
   },
   AppendReply: { message, deduplicated: false },
   HistoryReply: { messages: [message], has_more_before: false, has_more_after: false, last_seq: 1 },

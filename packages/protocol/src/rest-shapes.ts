@@ -25,10 +25,15 @@ import {
   participantSchema,
   participantStatuses,
   readFields,
+  seqSchema,
   sessionKinds,
   sessionSchema,
   sessionStatuses,
+  stopFields,
   storableObjectSchema,
+  streamIdSchema,
+  terminations,
+  turnIdSchema,
   turnStatuses,
   wakes,
 } from './shapes.ts';
@@ -109,6 +114,12 @@ export const readBodySchema = optionalObjectShape(readFields).refine(namesOneMes
   message: 'must be left out when message_id is given',
 });
 
+/** `POST /api/sessions/:id/stop`. */
+export const stopBodySchema = optionalObjectShape(stopFields);
+
+/** `POST /api/sessions/:id/streams`: whose stream it is; a participant's is its own. */
+export const streamWriteQuerySchema = z.object({ agent_id: participantIdSchema.optional() });
+
 const pageQuery = {
   cursor: z.string('must be a next_cursor of an earlier page').optional(),
   limit: queryInteger(pageSizeSchema.unwrap()).default(defaultPageSize),
@@ -174,6 +185,15 @@ export const historyReplySchema = z.object({
   has_more_before: z.boolean(),
   has_more_after: z.boolean(),
   last_seq: cursorSchema,
+});
+
+/** What became of a stream that was written; `seq` is null when nothing was said. */
+export const streamWriteReplySchema = z.object({
+  turn_id: turnIdSchema,
+  stream_id: streamIdSchema,
+  message_id: messageIdSchema,
+  seq: seqSchema.nullable(),
+  termination: z.enum(terminations),
 });
 
 /** An error as `application/problem+json` (RFC 9457). */

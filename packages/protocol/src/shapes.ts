@@ -180,6 +180,31 @@ export const memberSchema = z.object({
 });
 export type Member = z.infer<typeof memberSchema>;
 
+/** A chunk of an AI SDK UI message stream; which fields there are depends on its type. */
+export const chunkSchema = z
+  .looseObject({ type: z.string() })
+  .meta({ description: 'A chunk of an AI SDK UI message stream' });
+
+/** An answer of an agent that is being written, and will be stored as the message of this id. */
+const streamFields = {
+  stream_id: streamIdSchema,
+  message_id: messageIdSchema,
+  turn_id: turnIdSchema,
+  agent_id: participantIdSchema,
+};
+
+/** A stream as a joiner finds it: `chunks` are those before `next_index`, as few as make the same message. */
+export const runningStreamSchema = z.object({
+  ...streamFields,
+  next_index: countSchema,
+  chunks: z.array(chunkSchema),
+});
+
+/** The event `stream_chunk`: indexes have no gaps, and the last chunk is a `finish`, an `abort` or an `error`. */
+export const streamChunkSchema = z.object({ ...streamFields, index: countSchema, chunk: chunkSchema });
+
+export const terminations = ['finish', 'stopped', 'interrupted', 'error'] as const;
+
 /** A code of the error table. Readers must tolerate codes that they do not know. */
 export const errorCodeSchema = z
   .custom<ErrorCode>((value) => typeof value === 'string')
@@ -225,6 +250,10 @@ export const readPayloadSchema = objectShape(readFields).refine(namesOneMessage,
 export function namesOneMessage(request: { message_id?: unknown; seq?: unknown }): boolean {
   return request.message_id === undefined || request.seq === undefined;
 }
+
+/** `stop` on `session:<id>`: one stream, or all that agents do in the session. */
+export const stopFields = { stream_id: streamIdSchema.optional() };
+export const stopPayloadSchema = objectShape(stopFields);
 
 /** `history` on `session:<id>`. */
 export const historyPayloadSchema = objectShape({

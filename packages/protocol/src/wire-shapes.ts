@@ -22,6 +22,7 @@ import {
   readReplySchema,
   receiptSchema,
   sendReplySchema,
+  stopReplySchema,
   topicCrashSchema,
 } from './channel-shapes.ts';
 import {
@@ -42,8 +43,11 @@ import {
   sessionChangeBodySchema,
   sessionReplySchema,
   sessionsReplySchema,
+  stopBodySchema,
+  streamWriteReplySchema,
 } from './rest-shapes.ts';
 import {
+  chunkSchema,
   draftSchema,
   historyPayloadSchema,
   inboxConversationSchema,
@@ -54,9 +58,12 @@ import {
   participantIdSchema,
   participantSchema,
   readPayloadSchema,
+  runningStreamSchema,
   sendPayloadSchema,
   sessionIdSchema,
   sessionSchema,
+  stopPayloadSchema,
+  streamChunkSchema,
   streamIdSchema,
   turnIdSchema,
 } from './shapes.ts';
@@ -81,11 +88,13 @@ const requestShapes = {
   AppendBody: appendBodySchema,
   ReadBody: readBodySchema,
   EndpointBody: endpointBodySchema,
+  StopBody: stopBodySchema,
   Draft: draftSchema,
   JoinPayload: joinPayloadSchema,
   SendPayload: sendPayloadSchema,
   ReadPayload: readPayloadSchema,
   HistoryPayload: historyPayloadSchema,
+  StopPayload: stopPayloadSchema,
 };
 
 /** What clients are sent. They must tolerate fields that are not named here. */
@@ -112,12 +121,17 @@ const replyShapes = {
   TurnReply: turnReplySchema,
   TurnsReply: turnsReplySchema,
   DeliveriesReply: deliveriesReplySchema,
+  StreamWriteReply: streamWriteReplySchema,
   Problem: problemSchema,
   JoinReply: joinReplySchema,
   SendReply: sendReplySchema,
   ReadReply: readReplySchema,
+  StopReply: stopReplySchema,
   ChannelHistoryReply: channelHistoryReplySchema,
   Receipt: receiptSchema,
+  RunningStream: runningStreamSchema,
+  StreamChunk: streamChunkSchema,
+  Chunk: chunkSchema,
   InboxSnapshot: inboxSnapshotSchema,
   InboxUpdate: inboxUpdateSchema,
   Empty: emptySchema,

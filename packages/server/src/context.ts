@@ -1,5 +1,6 @@
 import { Dispatcher } from './agents/dispatcher.ts';
 import { Endpoints } from './agents/endpoints/endpoints.ts';
+import type { TurnControl } from './agents/turn-control.ts';
 import { TurnStore } from './agents/turns/turn-store.ts';
 import { AddressGuard } from './agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
@@ -37,6 +38,8 @@ export interface Overrides {
   readonly wrapDb?: (db: Db) => Db;
   /** What names mean when agents are called. */
   readonly resolveHost?: ResolveHost;
+  /** What runs agents’ turns; it pushes to the streams that readers see. */
+  readonly turns?: (streams: StreamRegistry) => TurnControl;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -95,7 +98,7 @@ function buildAgents(
 }
 
 function buildRuntime(
-  { config, signal, metrics, tracing, log }: ContextOptions,
+  { config, signal, metrics, tracing, log, overrides }: ContextOptions,
   truth: ReturnType<typeof buildConversation>,
   { endpoints, webhooks }: ReturnType<typeof buildAgents>,
 ) {
@@ -130,6 +133,8 @@ function buildRuntime(
     directory,
     sessions,
     inboxes,
+    streams,
+    turns: overrides.turns?.(streams) ?? dispatcher,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
@@ -161,6 +166,11 @@ function buildEdges(
   });
   const told = { metrics, tracing, log };
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, ...told });
-  const disabledParticipants = new DisabledParticipants({ sockets, directory, log });
+  const disabledParticipants = new DisabledParticipants({
+    sockets,
+    streams: http.eventStreams,
+    directory,
+    log,
+  });
   return { sockets, http, disabledParticipants };
 }

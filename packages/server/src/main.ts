@@ -1,3 +1,4 @@
+import { runAgentCommand } from './cli/agent/run-agent-command.ts';
 import { type Command, readCommandLine } from './cli/command-line.ts';
 import { runConfigCommand } from './cli/config-command.ts';
 import { type DatabaseCommand, runDatabaseCommand } from './cli/database-commands.ts';
@@ -54,6 +55,9 @@ async function run(command: Command, terminal: Terminal): Promise<void> {
       return start(config, terminal);
     case 'db':
       return runDatabase(command, config, terminal);
+    case 'agent':
+      if (!(await runAgentCommand(command.command, config, terminal.stdout))) terminal.exitCode = 1;
+      return;
     case 'token':
       terminal.stdout.write(`${await runTokenCommand(command.options, config.auth)}\n`);
       return;

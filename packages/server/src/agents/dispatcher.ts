@@ -1,6 +1,7 @@
 import type { MessageId, ParticipantId, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
 import { wireError } from '@fleetlm/protocol';
 import type { Config } from '../config/config.ts';
+import { readSession } from '../conversation/sessions.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import { monotonicUlid } from '../lib/monotonic-ulid.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
@@ -49,11 +50,11 @@ export class Dispatcher implements TurnControl {
   readonly #woken = new Set<SessionId>();
   /** Of the turns that are due later. */
   readonly #timers = new Map<TurnId, NodeJS.Timeout>();
-  /** Stopped while they may have been on their way here; the next renewal tells of those that have come. */
-  readonly #stopped = new Set<TurnId>();
   readonly #unsaved: SavedSegment[] = [];
   readonly #checks: readonly PeriodicCheck[];
   #claiming: Promise<void> | null = null;
+  /** Stopped while a claim is under way that may have them in its answer. */
+  readonly #stoppedEarly = new Set<TurnId>();
   /** A turn was left because of a limit: the next end looks for it. */
   #isStarved = false;
   #state: 'idle' | 'running' | 'draining' = 'idle';
@@ -85,6 +86,7 @@ export class Dispatcher implements TurnControl {
     if (this.#woken.size === 0) return;
     this.#claiming ??= this.#claimAll().finally(() => {
       this.#claiming = null;
+      this.#stoppedEarly.clear();
     });
   }
 
@@ -101,12 +103,24 @@ export class Dispatcher implements TurnControl {
     const stopped: TurnId[] = [];
     for (const id of await store.listOpen(sessionId, streamId)) {
       if (!(await store.stop(id))) continue;
-      this.#cut(id);
+      const running = this.#running.get(id);
+      if (running) running.run.stop();
+      else if (this.#claiming) this.#stoppedEarly.add(id);
       stopped.push(id);
     }
     // Behind a turn that waited for its next attempt another one may be pending.
     this.wake([sessionId]);
     return stopped;
+  }
+
+  async recheck(sessionId: SessionId): Promise<void> {
+    const runs = [...this.#running.values()].filter(({ run }) => run.turn.sessionId === sessionId);
+    for (const { run } of runs) {
+      const view = await readSession(this.#options.db, sessionId, run.turn.agentId);
+      const mayGoOn = view?.viewerIsMember && view.session.status === 'open';
+      // What it has said is refused, and the turn fails by that.
+      if (!mayGoOn) run.interrupt();
+    }
   }
 
   async write(
@@ -143,12 +157,14 @@ export class Dispatcher implements TurnControl {
 
   /** What still runs is left to whoever takes it over. */
   async close(): Promise<void> {
+    const leftovers = this.#running.size;
     this.#state = 'draining';
     await Promise.all(this.#checks.map((check) => check.stop()));
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const { run } of this.#running.values()) run.abandon();
     await this.#claiming;
     await Promise.all([...this.#running.values()].map(({ done }) => done));
+    if (leftovers > 0) await this.#try('expire', () => this.#options.store.expireLeases());
   }
 
   async #claimAll(): Promise<void> {
@@ -191,15 +207,9 @@ export class Dispatcher implements TurnControl {
     }
   }
 
-  /** Its call ends before whoever stopped it is answered. */
-  #cut(id: TurnId): void {
-    const running = this.#running.get(id);
-    if (running === undefined) this.#stopped.add(id);
-    else running.run.stop();
-  }
-
   #launch(turn: RunningTurn): void {
     const run = new TurnRun(turn, this.#options);
+    if (this.#stoppedEarly.has(turn.id)) run.stop();
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
       if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
@@ -210,7 +220,6 @@ export class Dispatcher implements TurnControl {
     const { id, agentId, sessionId } = run.turn;
     this.#running.set(id, { run, done: work });
     this.#perAgent.set(agentId, (this.#perAgent.get(agentId) ?? 0) + 1);
-    if (this.#stopped.delete(id)) run.stop();
     try {
       return await work;
     } finally {
@@ -241,7 +250,6 @@ export class Dispatcher implements TurnControl {
   }
 
   async #renew(): Promise<void> {
-    this.#stopped.clear();
     const ids = [...this.#running.keys()];
     if (ids.length === 0) return;
     const held = await this.#options.store.renew(ids);

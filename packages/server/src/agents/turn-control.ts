@@ -25,6 +25,8 @@ export interface WrittenStream {
 export interface TurnControl {
   /** Stops one stream, or all pending and running turns of a session; resolves once that is committed. */
   stop(sessionId: SessionId, streamId: StreamId | null): Promise<TurnId[]>;
+  /** The session's status or members have changed: an agent that may not speak there any more is cut off. */
+  recheck(sessionId: SessionId): Promise<void>;
   /** Runs a turn whose answer the agent sends by itself; `turn_running` while it has another one. */
   write(agentId: ParticipantId, sessionId: SessionId, source: AnswerSource): Promise<Result<WrittenStream>>;
 }
@@ -32,5 +34,6 @@ export interface TurnControl {
 /** Where no agent is called: there is nothing to stop, and no turn for who writes. */
 export const noTurns: TurnControl = {
   stop: async () => [],
+  recheck: async () => {},
   write: async () => fail(wireError('not_found', 'No agents run here')),
 };

@@ -6,6 +6,7 @@ import {
   readPayloadSchema,
   type SessionId,
   sendPayloadSchema,
+  stopPayloadSchema,
   wireError,
 } from '@fleetlm/protocol';
 import type { Principal } from '../auth/principal.ts';
@@ -81,6 +82,8 @@ export class SessionChannel implements Channel, FeedReader {
         return this.#history(payload, reply);
       case 'read':
         return this.#read(payload, reply);
+      case 'stop':
+        return this.#stop(payload, reply);
       default:
         return this.#afterSends(() =>
           reply.error(wireError('unknown_event', `there is no event "${event}"`)),
@@ -164,6 +167,17 @@ export class SessionChannel implements Channel, FeedReader {
     });
   }
 
+  #stop(payload: JsonObject, reply: Reply): void | Promise<void> {
+    const parsed = parseShape(stopPayloadSchema, payload);
+    if (!parsed.ok) return this.#afterSends(() => reply.error(parsed.error));
+    const { gateway, principal, sessionId } = this.#options;
+    return this.#afterSends(async () => {
+      const result = await gateway.streams.stop(principal, sessionId, parsed.value.stream_id ?? null);
+      if (result.ok) reply.ok(JSON.stringify({ stopped: result.value }));
+      else reply.error(result.error);
+    });
+  }
+
   /** One after the other, so that the service's messages of several senders keep their order too. */
   #handOn(append: () => void | Promise<void>): void {
     const pending = this.#handedOn === null ? append() : this.#handedOn.then(append);
@@ -199,9 +213,9 @@ export class SessionChannel implements Channel, FeedReader {
   }
 }
 
-function encodeJoinReply({ session, messages, lastSeq }: JoinedSession): string {
+function encodeJoinReply({ session, messages, lastSeq, streams }: JoinedSession): string {
   const sessionJson = JSON.stringify(session);
-  return `{"session_id":"${session.id}","session":${sessionJson},"messages":[${joinJson(messages)}],"last_seq":${lastSeq},"streams":[]}`;
+  return `{"session_id":"${session.id}","session":${sessionJson},"messages":[${joinJson(messages)}],"last_seq":${lastSeq},"streams":[${streams.join(',')}]}`;
 }
 
 function encodeSendReply({ message, deduplicated }: Appended): string {

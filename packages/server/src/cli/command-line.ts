@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { version } from '../lib/version.ts';
+import { type AgentCommand, readAgentCommand } from './agent/agent-command-line.ts';
 import { type DatabaseCommand, databaseCommands } from './database-commands.ts';
 import type { TokenOptions } from './token-command.ts';
 import { usage } from './usage.ts';
@@ -11,11 +12,13 @@ export type Command =
   | { readonly kind: 'config'; readonly isJson: boolean }
   | { readonly kind: 'doctor'; readonly isJson: boolean }
   | { readonly kind: 'db'; readonly command: DatabaseCommand; readonly yes: boolean }
-  | { readonly kind: 'token'; readonly options: TokenOptions };
+  | { readonly kind: 'token'; readonly options: TokenOptions }
+  | { readonly kind: 'agent'; readonly command: AgentCommand };
 
 /** Reads a command line; null when it makes no sense. */
 export function readCommandLine(args: readonly string[]): Command | null {
   try {
+    if (args[0] === 'agent') return readAgent(args.slice(1));
     if (args.includes('token')) return readTokenCommand(args);
     return args.includes('config') || args.includes('doctor') ? readReport(args) : readCommand(args);
   } catch {
@@ -61,6 +64,12 @@ function readTokenCommand(args: readonly string[]): Command | null {
   const { sub, role, ttl } = values;
   const isToken = positionals.length === 1 && positionals[0] === 'token';
   return isToken ? { kind: 'token', options: { sub, role, ttl } } : null;
+}
+
+function readAgent(args: readonly string[]): Command | null {
+  const command = readAgentCommand(args);
+  if (command === null) return null;
+  return 'text' in command ? { kind: 'print', text: command.text } : { kind: 'agent', command };
 }
 
 /** The commands that tell about a configuration, to people or to programs. */

@@ -12,6 +12,7 @@ Usage: fleetlm <command>
   config        print every setting, its value and where that comes from; secrets as ***
   doctor        try what a start needs, look for what weakens it, and say what to do
   token         print a token signed with FLEETLM_JWT_SECRET
+  agent         try an agent, list what agents were asked, ask again: see fleetlm agent --help
 
 Options:
   -h, --help      this text

@@ -71,6 +71,8 @@ function group(values: Values) {
       maxTotalQueuedBytes: values.FLEETLM_SOCKETS_QUEUE_BYTES,
     },
     agents: readAgents(values),
+    /** For commands that call a server. */
+    client: { token: values.FLEETLM_TOKEN },
     rates: readRates(values),
     trustedProxies: values.FLEETLM_TRUSTED_PROXIES,
     load: { maxLagMs: values.FLEETLM_LOAD_LAG_MS, maxMemoryBytes: values.FLEETLM_LOAD_MEMORY_BYTES },

@@ -286,6 +286,9 @@ export const variables = {
     3_650,
     'How long attempts to call agents are listed: a month answers most questions, and the log grows with each turn.',
   ),
+  FLEETLM_TOKEN: secret(
+    'What `fleetlm agent turns` and `fleetlm agent redeliver` show to the server that they call: a token of the service. The server itself does not read it.',
+  ),
   FLEETLM_SHUTDOWN_MS: milliseconds(
     30_000,
     'All the time that SIGTERM leaves for an orderly stop; what is not done by then is cut.',

@@ -39,6 +39,9 @@ export interface PageQuery {
   readonly limit: number;
 }
 
+/** Whoever tests waits for the answer to one HTTP request: proxies give up on it after a minute. */
+const maxTestMs = 50_000;
+
 /** What the service, and nobody else, does with agents' endpoints, turns and deliveries. */
 export class AgentCalls {
   readonly #options: AgentCallsOptions;
@@ -86,7 +89,10 @@ export class AgentCalls {
     if (!found.ok) return found;
     const { webhooks, signal } = this.#options;
     const { agentId } = found.value;
-    return ok(viewTest(await testCall(webhooks, callFacts(found.value, Date.now()), { agentId, signal })));
+    const facts = callFacts(found.value, Date.now());
+    const maxDurationMs = Math.min(facts.limits.maxDurationMs, maxTestMs);
+    const limited = { ...facts, limits: { ...facts.limits, maxDurationMs } };
+    return ok(viewTest(await testCall(webhooks, limited, { agentId, signal })));
   }
 
   /** An agent's turns, newest first. */

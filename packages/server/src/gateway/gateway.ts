@@ -6,8 +6,9 @@ import { ParticipantCalls } from './participant-calls.ts';
 import { ReadCalls, type ReadCallsOptions } from './read-calls.ts';
 import { SessionCalls } from './session-calls.ts';
 import { SessionChanges } from './session-changes.ts';
+import { StreamCalls, type StreamCallsOptions } from './stream-calls.ts';
 
-export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions {
+export interface GatewayOptions extends MessageCallsOptions, ReadCallsOptions, StreamCallsOptions {
   readonly maxGroupMembers: number;
   readonly maxMetadataBytes: number;
   readonly agents: Omit<AgentCallsOptions, 'db'>;
@@ -26,6 +27,7 @@ export class Gateway {
   readonly reads: ReadCalls;
   readonly inboxes: InboxCalls;
   readonly agents: AgentCalls;
+  readonly streams: StreamCalls;
 
   constructor({ maxGroupMembers, maxMetadataBytes, agents, ...options }: GatewayOptions) {
     const changes = new SessionChanges(options);
@@ -36,5 +38,6 @@ export class Gateway {
     this.reads = new ReadCalls(options);
     this.inboxes = new InboxCalls(options);
     this.agents = new AgentCalls({ db: options.db, ...agents });
+    this.streams = new StreamCalls(options);
   }
 }

@@ -20,6 +20,8 @@ import type { Load } from '../runtime/load-monitor.ts';
 import type { FeedReader, SessionFeed } from '../sessions/session-feed.ts';
 import type { SessionSupervisor } from '../sessions/session-supervisor.ts';
 import type { Db } from '../storage/database.ts';
+import { encodeForJoiner } from '../streams/running-stream.ts';
+import type { StreamRegistry } from '../streams/stream-registry.ts';
 import { findBarred, seeSession } from './access.ts';
 import {
   type Appended,
@@ -29,6 +31,7 @@ import {
   toAppendResult,
   toDraft,
 } from './append-request.ts';
+import { followSession } from './follow-session.ts';
 import { invalidField } from './invalid-field.ts';
 
 export interface MessageCallsOptions {
@@ -36,6 +39,7 @@ export interface MessageCallsOptions {
   readonly appender: Appender;
   readonly directory: ParticipantDirectory;
   readonly sessions: SessionSupervisor;
+  readonly streams: StreamRegistry;
   readonly limits: MessageLimits;
   readonly rates: ParticipantRates;
   readonly load: Load;
@@ -63,6 +67,8 @@ export interface JoinedSession {
   readonly lastSeq: number;
   /** Where the feed starts. */
   readonly cursor: number;
+  /** Each as JSON: the streams that run, as far as the feed does not show them. */
+  readonly streams: readonly string[];
   readonly feed: SessionFeed;
 }
 
@@ -141,35 +147,32 @@ export class MessageCalls {
     { lastSeq, limit }: { lastSeq: number | null; limit: number },
     reader: FeedReader,
   ): Promise<Result<JoinedSession>> {
-    const { db, directory, sessions } = this.#options;
-    const { changes } = sessions;
     const busy = this.#findFull('join');
     if (busy !== null) return busy;
-    const barred = await findBarred(directory, principal);
+    const barred = await findBarred(this.#options.directory, principal);
     if (barred !== null) return fail(barred);
-    const seen = await seeSession(db, principal, sessionId);
-    if (!seen.ok) return seen;
-    const server = await sessions.use(seen.value.id);
-    const feed = server.attach(reader, principal.kind === 'participant' ? principal.participantId : null);
+    const followed = await followSession(this.#options, principal, sessionId, reader);
+    if (!followed.ok) return followed;
+    const { session, server, feed } = followed.value;
     try {
-      // What changed between reading the session and attaching the feed reached nobody here: it is read again.
-      const still = changes === sessions.changes ? seen : await seeSession(db, principal, sessionId);
-      if (!still.ok) {
-        feed.end();
-        return still;
-      }
-      const session = still.value;
       server.reached(session.last_seq);
       const head = Math.max(session.last_seq, server.lastSeq);
       const range = lastSeq === null ? { limit } : { afterSeq: Math.min(lastSeq, head), limit };
       const messages = await server.read(range, head);
       if (feed.isRevoked) return fail(wireError('session_not_found'));
       const cursor = messages.at(-1)?.seq ?? head;
-      return ok({ session, messages, lastSeq: Math.max(head, server.lastSeq), cursor, feed });
+      const streams = this.#takeStreams(session.id, feed);
+      return ok({ session, messages, lastSeq: Math.max(head, server.lastSeq), cursor, streams, feed });
     } catch (error) {
       feed.end();
       throw error;
     }
+  }
+
+  /** Without a turn of the event loop between: the feed's first chunk of each is the one after these. */
+  #takeStreams(sessionId: SessionId, feed: SessionFeed): string[] {
+    feed.followStreams();
+    return this.#options.streams.of(sessionId).map(encodeForJoiner);
   }
 
   /** The answer of a node that takes nothing new. */

@@ -22,11 +22,14 @@ export interface ApiRouteFacts {
   readonly path: `/${string}`;
   /** For those who make clients from the document. */
   readonly name: string;
-  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'inbox' | 'agents';
+  readonly tag: 'participants' | 'sessions' | 'members' | 'messages' | 'streams' | 'inbox' | 'agents';
   readonly summary: string;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
-  readonly reply: z.ZodType;
+  /** Absent when it is a stream. */
+  readonly reply?: z.ZodType;
+  /** Its body, or its reply, is a stream of chunks of one of these media types. */
+  readonly stream?: { readonly is: 'body' | 'reply'; readonly types: readonly string[] };
   /** Of a call that succeeds; 200 unless said. */
   readonly status?: 200 | 201;
   /** Beside those of every call, and of every call with a query or a body. */

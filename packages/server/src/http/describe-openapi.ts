@@ -12,6 +12,9 @@ import type { z } from 'zod';
 import type { ApiRouteFacts } from './api-route.ts';
 import { problemMediaType } from './problem.ts';
 import { apiRoutes } from './routes/api-routes.ts';
+import { streamRoutes } from './routes/streams.ts';
+
+const routes: readonly ApiRouteFacts[] = [...apiRoutes, ...streamRoutes];
 
 /** `docs/openapi.json`: the REST API as OpenAPI 3.1, made from its routes. */
 export function describeOpenApi(): JsonSchema {
@@ -41,7 +44,7 @@ export function describeOpenApi(): JsonSchema {
 
 function describePaths(): Record<string, Record<string, JsonSchema>> {
   const paths: Record<string, Record<string, JsonSchema>> = {};
-  for (const route of apiRoutes) {
+  for (const route of routes) {
     const path = `/api${route.path.replace(/:(\w+)/g, '{$1}')}`;
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeCall(route) };
   }
@@ -49,7 +52,7 @@ function describePaths(): Record<string, Record<string, JsonSchema>> {
 }
 
 function describeCall(route: ApiRouteFacts): JsonSchema {
-  const { name, tag, summary, query, body, reply, status = 200 } = route;
+  const { name, tag, summary, query, body, reply, stream, status = 200 } = route;
   const parameters = [...pathParameters(route.path), ...queryParameters(query)];
   return {
     operationId: name,
@@ -57,8 +60,10 @@ function describeCall(route: ApiRouteFacts): JsonSchema {
     summary,
     ...(parameters.length > 0 && { parameters }),
     ...(body && { requestBody: { required: isRequired(body), content: jsonContent(body) } }),
+    ...(stream?.is === 'body' && { requestBody: { required: true, content: streamContent(stream.types) } }),
     responses: {
-      [status]: { description: 'Done', content: jsonContent(reply) },
+      ...(reply && { [status]: { description: 'Done', content: jsonContent(reply) } }),
+      ...(stream?.is === 'reply' && streamReplies(stream.types)),
       ...Object.fromEntries(groupsOf(route).map((codes) => [statusOf(codes), errorRef(codes)])),
     },
   };
@@ -73,7 +78,11 @@ function pathParameters(path: string): JsonSchema[] {
   }));
 }
 
-const shapeByCollection: Readonly<Record<string, ShapeName>> = { sessions: 'SessionId', turns: 'TurnId' };
+const shapeByCollection: Readonly<Record<string, ShapeName>> = {
+  sessions: 'SessionId',
+  streams: 'StreamId',
+  turns: 'TurnId',
+};
 
 function queryParameters(query: z.ZodObject | undefined): JsonSchema[] {
   return Object.entries(query?.shape ?? {}).map(([name, field]) => ({
@@ -85,6 +94,18 @@ function queryParameters(query: z.ZodObject | undefined): JsonSchema[] {
 
 function jsonContent(schema: z.ZodType): JsonSchema {
   return { 'application/json': { schema: shapeRef(shapeName(schema)) } };
+}
+
+function streamReplies(types: readonly string[]): JsonSchema {
+  return {
+    200: { description: 'The stream, up to its end', content: streamContent(types) },
+    204: { description: 'There is none' },
+  };
+}
+
+function streamContent(types: readonly string[]): JsonSchema {
+  const schema = { type: 'string', description: 'Chunks of an AI SDK UI message stream' };
+  return Object.fromEntries(types.map((type) => [type, { schema }]));
 }
 
 function isRequired(body: z.ZodType): boolean {
@@ -124,7 +145,7 @@ function groupsOf(route: ApiRouteFacts): ErrorCode[][] {
 }
 
 function errorGroups(): ErrorCode[][] {
-  const groups = apiRoutes.flatMap(groupsOf);
+  const groups = routes.flatMap(groupsOf);
   return [...new Map(groups.map((codes) => [groupName(codes), codes])).values()];
 }
 
@@ -160,6 +181,7 @@ const tags = [
   { name: 'sessions', description: 'Conversations' },
   { name: 'members', description: 'Who is in a session' },
   { name: 'messages', description: 'What was said, and read' },
+  { name: 'streams', description: 'What agents are saying' },
   { name: 'inbox', description: 'A participant’s sessions' },
   { name: 'agents', description: 'How agents are called, and what came of it' },
   { name: 'health', description: 'For those who run it' },

@@ -18,6 +18,7 @@ import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
 import { setCommonHeaders } from './common-headers.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
+import { EventStreams } from './event-streams.ts';
 import { acceptJsonOnly } from './json-body.ts';
 import type { Listen } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
@@ -31,10 +32,12 @@ import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes, type Health } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addSocketRoute } from './routes/socket.ts';
+import { addStreamRoutes } from './routes/streams.ts';
+import { SlowBodies } from './slow-bodies.ts';
 import { startListening, stopListening } from './start-listening.ts';
 
 export interface HttpServerOptions {
-  readonly config: Pick<Config, 'auth' | 'http' | 'ops'>;
+  readonly config: Pick<Config, 'auth' | 'http' | 'ops' | 'sockets'>;
   readonly gateway: Gateway;
   readonly authenticator: Authenticator;
   readonly rates: CallerRates;
@@ -61,7 +64,13 @@ export class HttpServer implements AsyncDisposable {
   readonly server: Server;
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
+  readonly eventStreams: EventStreams;
   readonly #open = new OpenRequests();
+  readonly #slowBodies = new SlowBodies();
+  readonly #bodyChecks: NodeJS.Timeout;
+  /** Aborted when a drain begins: what would last is over. */
+  readonly #draining = new AbortController();
+  readonly #timeouts: HttpTimeouts;
   readonly #traces: RequestTraces;
   readonly #journal: RequestJournal;
   #isDraining = false;
@@ -75,10 +84,15 @@ export class HttpServer implements AsyncDisposable {
     this.#traces = new RequestTraces(tracing);
     this.#journal = new RequestJournal({ traces: this.#traces, metrics, log });
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
+    this.#timeouts = timeouts;
+    const { maxQueuedBytes, stallMs } = options.config.sockets;
+    const limits = { maxQueuedBytes, stallMs, quietMs: timeouts.streamQuietMs };
+    this.eventStreams = new EventStreams({ limits, sweepMs: timeouts.streamSweepMs });
     const { maxConnections } = options.config.http;
-    this.server = createNodeServer({ timeouts, maxConnections }, (request, response) =>
-      this.#receive(request, response),
-    );
+    // Node's limit would be for every request, also for one that is a stream: `#slowBodies` is in its place.
+    const nodes = { timeouts: { ...timeouts, requestMs: 0 }, maxConnections };
+    this.server = createNodeServer(nodes, (request, response) => this.#receive(request, response));
+    this.#bodyChecks = setInterval(() => this.#cutSlowBodies(), timeouts.checkIntervalMs).unref();
     this.#app = this.#createApp();
   }
 
@@ -94,6 +108,8 @@ export class HttpServer implements AsyncDisposable {
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
+    this.#draining.abort();
+    this.eventStreams.cutAll();
     this.#open.endConnections();
     this.server.closeIdleConnections();
     await Promise.race([this.#open.settled(), untilAborted(signal)]);
@@ -114,6 +130,7 @@ export class HttpServer implements AsyncDisposable {
     // Before the server is closed: its timeouts, which bound what is open, end with it.
     await this.drain(signal);
     await stopListening(this.server);
+    clearInterval(this.#bodyChecks);
     await this.#app.close();
   }
 
@@ -154,6 +171,13 @@ export class HttpServer implements AsyncDisposable {
     api.addHook('onRequest', (request, reply) => this.#admit(request, reply, this.#findBusy()));
     api.setNotFoundHandler(sendNotFound);
     for (const route of apiRoutes) addRoute(api, route, { gateway, traces: this.#traces });
+    addStreamRoutes(api, {
+      gateway,
+      open: this.eventStreams,
+      noteStream: (request) => this.#journal.noteStream(request),
+      letLast: (request) => this.#letLast(request),
+      signal: this.#draining.signal,
+    });
   }
 
   /** For the service alone; also when the node is full or drains, since that is when they are wanted. */
@@ -198,8 +222,27 @@ export class HttpServer implements AsyncDisposable {
     setCommonHeaders(response, requestId);
     if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
+    this.#slowBodies.add(request, performance.now());
     this.#journal.open(response, requestId);
     this.#app.routing(request, response);
+  }
+
+  /** Nothing bounds the time of a request's body until the returned function is called. */
+  #letLast(request: IncomingMessage): () => void {
+    this.#slowBodies.letOff(request);
+    request.socket.setTimeout(0);
+    return () => {
+      this.#slowBodies.add(request, performance.now());
+      request.socket.setTimeout(this.#timeouts.stallMs);
+    };
+  }
+
+  #cutSlowBodies(): void {
+    const { requestMs } = this.#timeouts;
+    const error = Object.assign(new Error('the body took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+    for (const socket of this.#slowBodies.take(performance.now() - requestMs)) {
+      this.#onClientError(error, socket);
+    }
   }
 
   #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {

@@ -26,7 +26,8 @@ const compressed = wireError(
   'The body must not be compressed: no Content-Encoding',
 );
 
-function isPlain(encoding: string | undefined): boolean {
+/** Whether a body is as it was written. */
+export function isPlain(encoding: string | undefined): boolean {
   return encoding === undefined || encoding === '' || encoding.toLowerCase() === 'identity';
 }
 

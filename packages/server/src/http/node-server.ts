@@ -8,6 +8,8 @@ export interface HttpTimeouts {
   readonly checkIntervalMs: number;
   readonly keepAliveMs: number;
   readonly stallMs: number;
+  readonly streamSweepMs: number;
+  readonly streamQuietMs: number;
 }
 
 export const defaultTimeouts: HttpTimeouts = {
@@ -21,6 +23,10 @@ export const defaultTimeouts: HttpTimeouts = {
   keepAliveMs: 72_000,
   // Longer than an append may take (8 s), with nothing on the wire; a client that does not read its reply ends here.
   stallMs: 30_000,
+  // A stall or a token's end is noticed this late; a look costs nothing.
+  streamSweepMs: 1_000,
+  // Half of `stallMs`, and of what most proxies allow.
+  streamQuietMs: 15_000,
 };
 
 export interface NodeServerOptions {

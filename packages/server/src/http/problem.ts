@@ -90,11 +90,14 @@ function findFrameworkError(error: unknown): WireError | null {
   return known ?? (isOurs ? null : wireError('bad_request', 'The request is malformed, or ended early'));
 }
 
-function discardRest(request: IncomingMessage): void {
+/** Reads what is left of a request, for the sake of its connection. */
+export function discardRest(request: IncomingMessage): void {
   if (request.complete) return;
   let leftBytes = maxDiscardedBytes;
   request.on('data', (chunk: Buffer) => {
     leftBytes -= chunk.length;
     if (leftBytes < 0) request.destroy();
   });
+  // Whoever read a part of it may have paused it.
+  request.resume();
 }

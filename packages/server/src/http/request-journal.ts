@@ -18,6 +18,8 @@ export class RequestJournal {
   readonly #options: RequestJournalOptions;
   /** Which route serves a request: known between its first hook and its end. */
   readonly #routes = new WeakMap<IncomingMessage, string>();
+  /** Requests that last as long as a stream of an agent. */
+  readonly #streams = new WeakSet<IncomingMessage>();
 
   constructor(options: RequestJournalOptions) {
     this.#options = options;
@@ -25,6 +27,11 @@ export class RequestJournal {
 
   noteRoute({ raw, is404, routeOptions }: FastifyRequest): void {
     if (!is404 && routeOptions.url !== undefined) this.#routes.set(raw, routeOptions.url);
+  }
+
+  /** How long it takes says nothing of us, and its reader may leave when it likes. */
+  noteStream({ raw }: FastifyRequest): void {
+    this.#streams.add(raw);
   }
 
   /** Takes a request that has just come; it is over when its response is written, or its connection gone. */
@@ -37,7 +44,8 @@ export class RequestJournal {
       const durationMs = performance.now() - startedMs;
       this.#count(response, durationMs);
       const { traces, log } = this.#options;
-      const { statusCode: status, writableFinished: isAnswered } = response;
+      const { statusCode: status } = response;
+      const isAnswered = this.#isAnswered(response);
       const line = {
         request_id: requestId,
         trace_id: traces.of(request)?.traceId,
@@ -47,18 +55,28 @@ export class RequestJournal {
         is_answered: isAnswered,
         duration_ms: Math.round(durationMs * 10) / 10,
       };
-      traces.end(request, response);
+      traces.end(request, { status, isAnswered });
       if (status >= 500) log.info(line, 'request');
       else log.debug(line, 'request');
     });
   }
 
-  #count({ req, statusCode, writableFinished }: ServerResponse, durationMs: number): void {
+  #isAnswered({ req, headersSent, writableFinished }: ServerResponse): boolean {
+    return writableFinished || (headersSent && this.#streams.has(req));
+  }
+
+  #count(response: ServerResponse, durationMs: number): void {
     const { metrics } = this.#options;
+    const { req, statusCode } = response;
     const { method = '' } = req;
     const route = this.#routes.get(req) ?? null;
-    const status = writableFinished ? statusCode : clientGone;
-    metrics.requestAnswered({ method, route, status, durationMs });
+    const status = this.#isAnswered(response) ? statusCode : clientGone;
+    metrics.requestAnswered({
+      method,
+      route,
+      status,
+      durationMs: this.#streams.has(req) ? null : durationMs,
+    });
     if (statusCode === 429) metrics.rateLimited('request');
   }
 }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Trace, Tracing } from '../observability/tracing.ts';
 
@@ -29,10 +29,10 @@ export class RequestTraces {
   }
 
   /** The response is written, or its connection gone. A refusal (4xx) is no fault of a server's span. */
-  end(request: IncomingMessage, { statusCode, writableFinished }: ServerResponse): void {
+  end(request: IncomingMessage, { status, isAnswered }: { status: number; isAnswered: boolean }): void {
     const trace = this.of(request);
-    if (trace?.isRecorded) trace.add({ 'http.response.status_code': statusCode });
-    const errorCode = statusCode >= 500 ? String(statusCode) : null;
-    trace?.end(writableFinished ? errorCode : 'connection_closed');
+    if (trace?.isRecorded) trace.add({ 'http.response.status_code': status });
+    const errorCode = status >= 500 ? String(status) : null;
+    trace?.end(isAnswered ? errorCode : 'connection_closed');
   }
 }

@@ -181,7 +181,7 @@ export function createInstruments(registry: Registry) {
     ),
     requestDuration: histogram(
       'fleetlm_http_request_duration_seconds',
-      'Time from the headers of a request to the end of its answer.',
+      'Time from the headers of a request to the end of its answer. Those that last as long as a stream of an agent are left out.',
       secondsBuckets,
       'method',
       'route',

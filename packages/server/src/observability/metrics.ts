@@ -53,7 +53,8 @@ export interface AnsweredRequest {
   /** The pattern of its path; null when there is no such route. */
   readonly route: string | null;
   readonly status: number;
-  readonly durationMs: number;
+  /** Null for one that lasted as long as an agent’s stream. */
+  readonly durationMs: number | null;
 }
 
 interface Observer {
@@ -204,7 +205,7 @@ export class Metrics {
   requestAnswered({ method, route, status, durationMs }: AnsweredRequest): void {
     const labels = { method, route: route ?? 'none' };
     this.#own.requests.inc({ ...labels, status });
-    this.#own.requestDuration.observe(labels, durationMs / 1_000);
+    if (durationMs !== null) this.#own.requestDuration.observe(labels, durationMs / 1_000);
   }
 
   /** Where the numbers come from that somebody else keeps; until then they are zero. */

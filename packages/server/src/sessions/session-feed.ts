@@ -2,6 +2,7 @@ import type { ParticipantId } from '@fleetlm/protocol';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Broadcast } from '../pubsub/broadcast.ts';
 import type { Subscriber } from '../pubsub/pubsub.ts';
+import { streamChunkEvent } from '../streams/running-stream.ts';
 
 /** Who reads a session through a feed: a channel. */
 export interface FeedReader {
@@ -33,6 +34,8 @@ export interface FeedSource {
  * keeps no broadcasts: what it misses of them is in the log, and it reads on until its cursor meets the newest
  * seq. Nothing runs between that look and going live, so there is neither a hole nor a repeat, and a slow
  * reader costs a page of memory, not a growing buffer.
+ *
+ * Chunks of streams are not in the log: they are shown from `followStreams` on, whatever the state.
  */
 export class SessionFeed implements Subscriber {
   readonly #source: FeedSource;
@@ -41,6 +44,7 @@ export class SessionFeed implements Subscriber {
   readonly participantId: ParticipantId | null;
   #cursor = 0;
   #isRevoked = false;
+  #followsStreams = false;
   #state: 'waiting' | 'catching-up' | 'live' | 'ended' = 'waiting';
 
   constructor(source: FeedSource, reader: FeedReader, participantId: ParticipantId | null) {
@@ -60,10 +64,14 @@ export class SessionFeed implements Subscriber {
     void this.#catchUp();
   }
 
+  /** The reader was given what the session's streams have said up to now: from now on it gets each chunk. */
+  followStreams(): void {
+    this.#followsStreams = true;
+  }
+
   deliver(broadcast: Broadcast): void {
     if (broadcast.seq === 0) {
-      // Receipts and changes of the session are not in the log: none is dropped.
-      if (this.#state !== 'ended') this.#reader.deliver(broadcast);
+      this.#deliverUnlogged(broadcast);
       return;
     }
     if (this.#state !== 'live' || broadcast.seq <= this.#cursor) return;
@@ -91,6 +99,13 @@ export class SessionFeed implements Subscriber {
     this.#isRevoked = true;
     this.end();
     this.#reader.revoked();
+  }
+
+  /** Receipts and changes of the session are not in the log: none is dropped. */
+  #deliverUnlogged(broadcast: Broadcast): void {
+    if (this.#state === 'ended') return;
+    if (!this.#followsStreams && broadcast.event === streamChunkEvent) return;
+    this.#reader.deliver(broadcast);
   }
 
   async #catchUp(): Promise<void> {

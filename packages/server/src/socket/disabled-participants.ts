@@ -1,11 +1,19 @@
+import type { ParticipantId } from '@fleetlm/protocol';
 import type { ParticipantDirectory } from '../conversation/participant-directory.ts';
 import type { Log } from '../lib/log.ts';
 import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { CloseReason } from './connection.ts';
 import type { SocketServer } from './socket-server.ts';
 
+interface StreamReaders {
+  readonly participantIds: ReadonlySet<ParticipantId>;
+  disconnect(participantId: ParticipantId): void;
+}
+
 interface DisabledParticipantsOptions {
   readonly sockets: Pick<SocketServer, 'participantIds' | 'disconnect'>;
+  /** Who reads streams without a socket. */
+  readonly streams: StreamReaders;
   readonly directory: Pick<ParticipantDirectory, 'findDisabled' | 'listen'>;
   readonly log: Log;
   /** For tests: seconds are long. */
@@ -21,7 +29,7 @@ const maxIdsPerQuery = 10_000;
 const disabled: CloseReason = { code: 1008, reason: 'participant_disabled' };
 
 /**
- * Closes the sockets of participants that are disabled: at once when that was done on this node, at the next
+ * Closes the sockets and streams of participants that are disabled: at once when that was done on this node, at the next
  * check when it was done on another, or in the database itself. A check is one query for all who are connected;
  * one per socket or per frame would cost more, and would miss those who only listen.
  *
@@ -37,8 +45,7 @@ export class DisabledParticipants {
   }
 
   start(): void {
-    const { sockets, directory } = this.#options;
-    directory.listen((id) => sockets.disconnect(id, disabled));
+    this.#options.directory.listen((id) => this.#disconnect(id));
     this.#checks.start();
   }
 
@@ -47,16 +54,22 @@ export class DisabledParticipants {
   }
 
   async #check(): Promise<void> {
-    const { sockets, directory, log } = this.#options;
-    const ids = [...sockets.participantIds];
+    const { sockets, streams, directory, log } = this.#options;
+    const ids = [...new Set([...sockets.participantIds, ...streams.participantIds])];
     try {
       while (ids.length > 0) {
         for (const id of await directory.findDisabled(ids.splice(0, maxIdsPerQuery))) {
-          sockets.disconnect(id, disabled);
+          this.#disconnect(id);
         }
       }
     } catch (error) {
       log.warn({ err: error }, 'disabled participants cannot be looked for');
     }
+  }
+
+  #disconnect(id: ParticipantId): void {
+    const { sockets, streams } = this.#options;
+    sockets.disconnect(id, disabled);
+    streams.disconnect(id);
   }
 }

@@ -93,7 +93,8 @@ describe('fleetlm doctor', { concurrent: true }, () => {
     const client = new Client(empty.url);
     await client.connect();
     await client.query('drop schema public cascade; create schema public');
-    const outstanding = 'migrations are outstanding: 0001-conversation, 0002-inbox, 0003-preview';
+    const outstanding =
+      'migrations are outstanding: 0001-conversation, 0002-inbox, 0003-preview, 0004-agents';
     expect(await findings('database', { DATABASE_URL: empty.url })).toContain(
       `ok: ${outstanding}; the next start runs them`,
     );

@@ -9,6 +9,7 @@ import {
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
 import { Endpoints } from '../../src/agents/endpoints/endpoints.ts';
+import { noTurns } from '../../src/agents/turn-control.ts';
 import { AddressGuard } from '../../src/agents/webhook/address-guard.ts';
 import { createHostResolver } from '../../src/agents/webhook/resolve-host.ts';
 import { WebhookClient } from '../../src/agents/webhook/webhook-client.ts';
@@ -30,6 +31,7 @@ import { noTracing } from '../../src/observability/tracing.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
+import { StreamRegistry } from '../../src/streams/stream-registry.ts';
 
 export interface FixtureOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -110,6 +112,8 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     directory,
     sessions,
     inboxes,
+    streams: new StreamRegistry({ pubsub, metrics }),
+    turns: noTurns,
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,

@@ -14,6 +14,7 @@ test('a check that fails is logged; the next one does its work, and none is left
       participantIds: new Set([alice]),
       disconnect: (id) => void disconnected.push(id),
     },
+    streams: { participantIds: new Set(), disconnect: () => undefined },
     directory: {
       listen: () => undefined,
       findDisabled: async (ids) => {

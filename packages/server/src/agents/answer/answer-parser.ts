@@ -6,6 +6,8 @@ import { TextParser } from './text-parser.ts';
 
 /** Turns the text of an answer, in whatever pieces it comes, into what a sink takes. */
 export interface AnswerParser {
+  /** Whether it has read chunks that only a last chunk completes; other answers tell by themselves, or cannot. */
+  readonly awaitsFinish: boolean;
   push(text: string): void;
   /** The answer is complete. */
   end(): void;

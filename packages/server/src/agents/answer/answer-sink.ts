@@ -1,5 +1,6 @@
 import type { DraftInput } from '@fleetlm/protocol';
 import { type Chunk, parseChunk } from '../../streams/chunk.ts';
+import { terminationOf } from '../../streams/termination.ts';
 import { type CallFailure, callFailure, type FailureReason } from '../call-failure.ts';
 import type { AnswerEvent } from './answer-event.ts';
 import type { AnswerLimits } from './answer-limits.ts';
@@ -16,6 +17,7 @@ export class AnswerSink {
   #droppedLines = 0;
   #isEmpty = true;
   #isOver = false;
+  #isFinished = false;
   #failure: CallFailure | null = null;
 
   constructor(limits: AnswerLimits) {
@@ -38,6 +40,11 @@ export class AnswerSink {
   /** Whether no chunk and no message came. */
   get isEmpty(): boolean {
     return this.#isEmpty;
+  }
+
+  /** Whether the answer said that it is complete. */
+  get isFinished(): boolean {
+    return this.#isFinished;
   }
 
   /** The events since the last time. */
@@ -67,6 +74,7 @@ export class AnswerSink {
       this.fail('too_many_chunks', `more than ${this.limits.maxChunks} chunks`);
       return;
     }
+    if (terminationOf(chunk) !== null) this.#isFinished = true;
     this.#add({ kind: 'chunk', chunk });
   }
 
@@ -76,6 +84,7 @@ export class AnswerSink {
 
   /** The answer says that it is complete. */
   finish(): void {
+    this.#isFinished = true;
     this.#isOver = true;
   }
 

@@ -7,6 +7,7 @@ const done = '[DONE]';
 
 /** `text/event-stream`: each event's data is a chunk; its name and id say nothing more. */
 export class EventStreamParser implements AnswerParser {
+  readonly awaitsFinish = true;
   readonly #sink: AnswerSink;
   readonly #events: EventSourceParser;
 

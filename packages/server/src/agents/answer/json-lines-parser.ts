@@ -3,6 +3,7 @@ import type { AnswerSink } from './answer-sink.ts';
 
 /** `application/x-ndjson`: each line is a chunk; empty ones are none. Owns the line that has not ended. */
 export class JsonLinesParser implements AnswerParser {
+  readonly awaitsFinish = true;
   readonly #sink: AnswerSink;
   /** In pieces: joining them each time would copy a long line again and again. */
   #pieces: string[] = [];

@@ -20,6 +20,10 @@ export class JsonParser implements AnswerParser {
     this.#lines = new JsonLinesParser(sink);
   }
 
+  get awaitsFinish(): boolean {
+    return this.#mode === 'lines';
+  }
+
   push(text: string): void {
     if (this.#mode === 'lines') {
       this.#lines.push(text);
@@ -50,8 +54,11 @@ export class JsonParser implements AnswerParser {
     // Lines of which the first was broken, or one chunk.
     const isLines =
       value === undefined ? text.trim().includes('\n') : !isDocument(value) && parseChunk(value) !== null;
-    if (isLines) this.#lines.push(text);
-    else this.#readDocument(value);
+    if (!isLines) this.#readDocument(value);
+    else {
+      this.#mode = 'lines';
+      this.#lines.push(text);
+    }
   }
 
   #readDocument(value: unknown): void {

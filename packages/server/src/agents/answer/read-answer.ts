@@ -11,6 +11,8 @@ export interface AnswerSource {
   readonly contentType: string | undefined;
   /** May reject with a `CallFailed`, which ends the answer. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The body ends with its connection: a cut one looks as a complete one does. */
+  readonly endsWithConnection?: boolean;
   /** Instead of reading the body. */
   close(): void;
 }
@@ -90,6 +92,8 @@ class AnswerReader {
     // A page of HTML under the wrong type must not pass for an agent that has nothing to say.
     if (this.#size > 0 && this.#sink.isEmpty)
       this.#sink.fail('invalid_answer', 'holds no chunk and no message');
+    if (this.#source.endsWithConnection && this.#parser?.awaitsFinish && !this.#sink.isFinished)
+      this.#sink.fail('connection_lost', 'ended with its connection, before its last chunk');
   }
 }
 

@@ -6,6 +6,7 @@ const id = 'text';
 
 /** `text/plain`: the text as it comes, as the chunks that the AI SDK would make of it. */
 export class TextParser implements AnswerParser {
+  readonly awaitsFinish = false;
   readonly #sink: AnswerSink;
   #hasBegun = false;
 

@@ -4,6 +4,7 @@ import type { AddressGuard, UrlRefusal } from '../webhook/address-guard.ts';
 import { findHeaderProblem } from '../webhook/endpoint-headers.ts';
 import { parseSigningSecret } from '../webhook/signature.ts';
 import type { Endpoint } from './endpoint.ts';
+import { describeRefusal } from './url-refusal.ts';
 
 /** A request line of ours with it stays below what servers take for headers. */
 const maxTokenLength = 4_096;
@@ -63,33 +64,9 @@ function strategyAfter(before: Endpoint | null, change: EndpointBody) {
   return change.auth_strategy ?? before?.authStrategy ?? 'none';
 }
 
-/** Says what to do: whoever registers a URL did not mean any harm, as a rule. */
 function urlNotAllowed(refusal: UrlRefusal): WireError {
-  const problem = `is refused (${refusal}): ${adviceOn(refusal)}`;
+  const problem = describeRefusal(refusal);
   return wireError('url_not_allowed', `origin_url ${problem}`, { origin_url: [problem] });
-}
-
-function adviceOn(refusal: UrlRefusal): string {
-  switch (refusal) {
-    case 'not_a_url':
-    case 'not_an_address':
-      return 'it must be an absolute URL, as https://agent.example/turns';
-    case 'too_long':
-      return 'it must be at most 2048 characters';
-    case 'scheme':
-      return 'it must begin with https://';
-    case 'credentials':
-      return 'it must hold no user and password; use auth_strategy and auth_value';
-    case 'plain_http':
-      return 'plain http goes to this machine only; use https';
-    case 'loopback':
-      return 'agents on the server’s own machine need FLEETLM_AGENT_ALLOW_LOOPBACK=1';
-    case 'metadata':
-    case 'forbidden_name':
-      return 'metadata services are never called';
-    default:
-      return 'it must be a public address, unless FLEETLM_AGENT_ALLOWED_CIDRS allows its network';
-  }
 }
 
 function invalidField(field: string, problem: string): WireError {

@@ -116,11 +116,12 @@ async function refuse(
   return isEnded ? { kind: 'refused' } : judgeLoss(turn, options);
 }
 
-async function judgeLoss(
-  turn: RunningTurn,
-  { store, signal, log }: ConcludeOptions,
-): Promise<ConclusionOutcome> {
+/** Nobody else ends a turn in our epoch: one that has ended there did so by an attempt whose answer was lost. */
+async function judgeLoss(turn: RunningTurn, options: ConcludeOptions): Promise<ConclusionOutcome> {
+  const { store, signal, log, onEnded } = options;
   const state = await persist(() => store.state(turn.id), signal, log);
-  const isOurs = state?.status === 'running' && state.epoch === turn.epoch && state.stopRequested;
-  return { kind: isOurs ? 'stop_requested' : 'lost' };
+  if (state?.epoch !== turn.epoch) return { kind: 'lost' };
+  if (state.status === 'running') return { kind: state.stopRequested ? 'stop_requested' : 'lost' };
+  onEnded();
+  return { kind: 'ended', seq: null };
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { classifyFailure } from '../../conversation/append/failure.ts';
 import type { Log } from '../../lib/log.ts';
 
 /** As soon as Postgres is back, but a node's turns must not keep it down. */
@@ -16,6 +17,8 @@ export async function persist<T>(work: () => Promise<T>, signal: AbortSignal, lo
       return await work();
     } catch (error) {
       signal.throwIfAborted();
+      // What Postgres refuses for its data it refuses for ever.
+      if (classifyFailure(error) === 'bad_data') throw error;
       log.warn({ err: error, attempt }, 'a turn cannot reach Postgres, trying again');
       await sleep(delayMs(attempt), undefined, { signal });
     }

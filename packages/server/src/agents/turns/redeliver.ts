@@ -1,5 +1,5 @@
 import { type ParticipantId, type Turn, type TurnId, type TurnStatus, wireError } from '@fleetlm/protocol';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import { fail, ok, type Result } from '../../lib/result.ts';
 import type { Database } from '../../storage/schema.ts';
@@ -34,7 +34,8 @@ export async function redeliverTurn(
     .insertInto('agent_turns')
     .values({ id: newTurnId() as TurnId, agent_id: agentId, session_id, from_seq, to_seq, hop })
     .onConflict((conflict) =>
-      conflict.columns(['session_id', 'agent_id']).where('status', '=', 'pending').doNothing(),
+      // A literal: Postgres finds no partial index by a parameter.
+      conflict.columns(['session_id', 'agent_id']).where('status', '=', sql.lit('pending')).doNothing(),
     )
     .returning(turnColumns)
     .executeTakeFirst();

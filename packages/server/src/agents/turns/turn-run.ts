@@ -18,6 +18,9 @@ export interface RunOutcome {
 
 type Prepared = Extract<PreparedCall, { problem: null }>;
 
+/** A turn whose call ends its node each time must not end all of them for ever. */
+const maxTakeovers = 20;
+
 const over: RunOutcome = { retryInMs: null };
 
 /**
@@ -127,6 +130,13 @@ export class TurnRun {
 
   async #attempt({ endpoint, facts, body }: Prepared): Promise<RunOutcome> {
     const { client, failpoints } = this.#parts;
+    if (this.turn.attempt > Math.max(endpoint.maxAttempts, maxTakeovers)) {
+      await this.#answer.fail('dead', {
+        reason: 'too_many_attempts',
+        detail: 'nodes that called it are gone',
+      });
+      return over;
+    }
     if (failpoints.isSet('before_call')) await failpoints.reach('before_call');
     const calledMs = performance.now();
     const outcome = await client.call({

@@ -149,6 +149,16 @@ export class TurnStore {
     return this.#giveBack(turn, { attempt: turn.attempt - 1, delayMs: 0, error: null });
   }
 
+  /** Lets whoever comes next take over at once what still runs here: this node ends. */
+  async expireLeases(): Promise<void> {
+    await this.#db.kysely
+      .updateTable('agent_turns')
+      .set({ lease_until: sql<string>`now()` })
+      .where('lease_owner', '=', this.#owner)
+      .where('status', '=', 'running')
+      .execute();
+  }
+
   async state(id: TurnId): Promise<TurnState | null> {
     const row = await this.#db.kysely
       .selectFrom('agent_turns')

@@ -1,4 +1,9 @@
-import { type ClientRequest, type IncomingMessage, request as startRequest } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request as startRequest,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { version } from '../../lib/version.ts';
 import { CallFailed, type CallFailure, callFailure } from '../call-failure.ts';
@@ -16,6 +21,8 @@ export interface Answer {
   readonly contentType: string | undefined;
   /** To be read once. Rejects with a `CallFailed`; leaving it early closes the connection. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The body has neither a length nor chunks: that its sender has died cannot be told from its end. */
+  readonly endsWithConnection: boolean;
   /** Closes the connection; what has not been read is lost. */
   close(): void;
 }
@@ -144,6 +151,7 @@ export class OpenCall {
       status: response.statusCode!,
       contentType: response.headers['content-type'],
       body: this.#read(response),
+      endsWithConnection: !isDelimited(response.headers),
       close: () => this.#end(ended),
     };
   }
@@ -204,4 +212,10 @@ export class OpenCall {
     const reason = this.#cut.signal.reason ?? error;
     return reason instanceof CallFailed ? reason.failure : failureOfError(reason as NodeJS.ErrnoException);
   }
+}
+
+/** By RFC 9112, 6.3; a transfer coding without `chunked` at its end is over when the connection is. */
+function isDelimited(headers: IncomingHttpHeaders): boolean {
+  const coding = headers['transfer-encoding'];
+  return coding === undefined ? headers['content-length'] !== undefined : /\bchunked\s*$/i.test(coding);
 }

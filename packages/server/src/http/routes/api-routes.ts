@@ -6,14 +6,16 @@ import { messageRoutes } from './messages.ts';
 import { participantRoutes } from './participants.ts';
 import { readRoutes } from './read.ts';
 import { sessionRoutes } from './sessions.ts';
+import { stopRoutes } from './streams.ts';
 
-/** Every call below `/api`, as it is served and as it is documented. */
+/** Every call below `/api` with JSON in and out, as it is served and as it is documented. */
 export const apiRoutes: readonly ApiRoute[] = [
   ...participantRoutes,
   ...sessionRoutes,
   ...memberRoutes,
   ...messageRoutes,
   ...readRoutes,
+  ...stopRoutes,
   ...inboxRoutes,
   ...agentRoutes,
 ];

@@ -98,6 +98,41 @@ describe('an event stream', () => {
   });
 });
 
+describe('an answer that ends with its connection', () => {
+  /** As an agent that was killed leaves it, or one whose server knows no other way to end. */
+  async function reasonOf(contentType: string, body: string): Promise<string | null> {
+    const { end } = await read({ ...sourceOf(contentType, [body]), endsWithConnection: true });
+    return end.failure?.reason ?? null;
+  }
+
+  test.each([
+    [sse, event(start) + event(delta)],
+    [sse, `${event(delta)}data: {"type":"fin`],
+    [sse, ''],
+    [ndjson, line(start) + line(delta)],
+    [ndjson, ''],
+    [json, line(start) + line(delta)],
+    [json, JSON.stringify(delta)],
+  ])('is lost when %s has no last chunk: %j', async (type, body) => {
+    expect(await reasonOf(type, body)).toBe('connection_lost');
+    expect(await reading(type, body)).toMatchObject({ reason: null });
+  });
+
+  test.each([
+    [sse, event(delta) + event(finish)],
+    [sse, event(delta) + event('[DONE]')],
+    [sse, event({ type: 'abort' })],
+    [sse, `data: ${JSON.stringify(finish)}`],
+    [ndjson, line(delta) + line({ type: 'error', errorText: 'no' })],
+    [json, line(delta) + line(finish)],
+    [json, '{"text":"Hello"}'],
+    [json, ''],
+    ['text/plain', 'Hello'],
+  ])('is complete when %s says so, or cannot: %j', async (type, body) => {
+    expect(await reasonOf(type, body)).toBeNull();
+  });
+});
+
 describe('JSON lines', () => {
   test.each([ndjson, 'application/jsonl', json])('as %s', async (type) => {
     expect(await reading(type, chunks.map(line).join(''))).toMatchObject({

@@ -253,7 +253,8 @@ const modes: readonly Mode[] = [
   },
   {
     name: '20,000 chunks',
-    answer: (socket) => socket.end(head() + 'data: {"type":"x"}\n\n'.repeat(20_000)),
+    answer: (socket) =>
+      socket.end(`${head()}${'data: {"type":"x"}\n\n'.repeat(19_999)}data: {"type":"finish"}\n\n`),
     reason: null,
   },
   {

@@ -115,6 +115,19 @@ describe('a call', () => {
   });
 });
 
+test.each([
+  ['HTTP/1.0 200 OK', [], true],
+  ['HTTP/1.1 200 OK', ['connection: close'], true],
+  ['HTTP/1.1 200 OK', ['content-length: 0'], false],
+  ['HTTP/1.0 200 OK', ['content-length: 0'], false],
+  ['HTTP/1.1 200 OK', ['transfer-encoding: chunked'], false],
+])('whether a body ends with its connection: %s %j: %s', async (status, headers, endsWithConnection) => {
+  agent.answer = (socket) => socket.end([status, ...headers, '', ''].join('\r\n'));
+  const answer = answered(await localClient().call(callOf(agent.url())));
+  expect(answer.endsWithConnection).toBe(endsWithConnection);
+  answer.close();
+});
+
 describe('the connection is closed', () => {
   const stages: readonly (readonly [stage: string, answer: RawHttpServer['answer']])[] = [
     ['before an answer', () => {}],

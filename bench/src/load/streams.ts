@@ -1,0 +1,70 @@
+import { sharedNowMs } from '../agents/stream-text.ts';
+import { type Percentiles, percentiles } from '../statistics.ts';
+import { ChannelSocket } from './channel-socket.ts';
+import { countFailure, type Failures } from './failures.ts';
+import { gather } from './gather.ts';
+import type { Load } from './load.ts';
+import type { Member } from './member.ts';
+import { StreamReader } from './stream-reader.ts';
+
+export interface StreamsOrder {
+  /** Each in a session of its own with an agent. */
+  readonly members: readonly Member[];
+}
+
+export interface StreamsRun {
+  /** So many of them ask their agents, and read. */
+  readonly streams: number;
+  /** Of each stream. */
+  readonly chunks: number;
+  readonly perSecond: number;
+}
+
+/** Percentiles are of a chunk's way, from its agent's writing to the reader, in ms. */
+export interface StreamsResult extends Percentiles {
+  /** From the question to the answer's first chunk, in ms. */
+  readonly first: Percentiles;
+  /** Chunks that came, as the agents wrote them: the server may have joined some. */
+  readonly count: number;
+  /** Of these, while chunks came. */
+  readonly perSecond: number;
+  /** All of it. */
+  readonly seconds: number;
+  readonly failures: Failures;
+}
+
+/** People who ask their agents, and see the answers stream. */
+export async function openStreams({ members }: StreamsOrder): Promise<Load<StreamsRun, StreamsResult>> {
+  const readers = await gather(members.length, (n) => openReader(members[n]!));
+  return { run: (order) => readAll(readers.slice(0, order.streams), order) };
+}
+
+async function openReader({ url, topic }: Member): Promise<StreamReader> {
+  const socket = await ChannelSocket.open(url, {
+    onPush: (push) => reader.receive(push),
+    onClosed: () => reader.fail('the socket was closed'),
+  });
+  const reader = new StreamReader(socket, topic);
+  await socket.join(topic);
+  return reader;
+}
+
+async function readAll(readers: readonly StreamReader[], order: StreamsRun): Promise<StreamsResult> {
+  const beganMs = sharedNowMs();
+  const read = await Promise.all(readers.map((reader) => reader.ask(order)));
+  const seconds = (sharedNowMs() - beganMs) / 1_000;
+  const times = read.flatMap(({ timesMs }) => timesMs);
+  const failures: Record<string, number> = {};
+  for (const { failure } of read) if (failure !== null) countFailure(failures, failure);
+  const came = read.filter(({ timesMs }) => timesMs.length > 0);
+  const fromMs = came.reduce((least, { firstMs }) => Math.min(least, firstMs), Number.POSITIVE_INFINITY);
+  const toMs = came.reduce((most, { lastMs }) => Math.max(most, lastMs), Number.NEGATIVE_INFINITY);
+  return {
+    ...percentiles(times),
+    first: percentiles(came.map(({ firstMs, askedMs }) => firstMs - askedMs)),
+    count: times.length,
+    perSecond: times.length / ((toMs - fromMs) / 1_000),
+    seconds,
+    failures,
+  };
+}

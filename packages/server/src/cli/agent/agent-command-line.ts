@@ -1,0 +1,88 @@
+import { parseArgs } from 'node:util';
+import { type TurnStatus, turnStatuses } from '@fleetlm/protocol';
+
+/** What `fleetlm agent …` asks for. */
+export type AgentCommand =
+  | { readonly kind: 'test'; readonly url: string; readonly isJson: boolean }
+  | (ServerOptions & {
+      readonly kind: 'turns';
+      /** All agents' when not given. */
+      readonly agentId: string | undefined;
+      readonly status: TurnStatus | undefined;
+      readonly isJson: boolean;
+    })
+  | (ServerOptions & { readonly kind: 'redeliver'; readonly agentId: string; readonly turnId: string });
+
+/** Which server, and who is asking; what is not given comes from the configuration. */
+export interface ServerOptions {
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+}
+
+const jsonOption = { json: { type: 'boolean', default: false } } as const;
+const serverOptions = { url: { type: 'string' }, token: { type: 'string' } } as const;
+
+/** Reads what follows `fleetlm agent`: a command, a text to print, or null when it makes no sense. */
+export function readAgentCommand(args: readonly string[]): AgentCommand | { readonly text: string } | null {
+  if (args.includes('--help') || args.includes('-h')) return { text: agentUsage };
+  const [name, ...rest] = args;
+  if (name === 'test') return readTest(rest);
+  if (name === 'turns') return readTurns(rest);
+  return name === 'redeliver' ? readRedeliver(rest) : null;
+}
+
+function readTest(args: string[]): AgentCommand | null {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: jsonOption });
+  const [url, ...more] = positionals;
+  return url === undefined || more.length > 0 ? null : { kind: 'test', url, isJson: values.json };
+}
+
+function readTurns(args: string[]): AgentCommand | null {
+  const { values } = parseArgs({
+    args,
+    options: { ...serverOptions, ...jsonOption, agent: { type: 'string' }, status: { type: 'string' } },
+  });
+  const status = turnStatuses.find((each) => each === values.status);
+  if (status !== values.status) return null;
+  const { url, token, agent: agentId, json: isJson } = values;
+  return { kind: 'turns', url, token, agentId, status, isJson };
+}
+
+function readRedeliver(args: string[]): AgentCommand | null {
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: serverOptions });
+  const [agentId, turnId, ...more] = positionals;
+  if (agentId === undefined || turnId === undefined || more.length > 0) return null;
+  return { kind: 'redeliver', url: values.url, token: values.token, agentId, turnId };
+}
+
+const agentUsage = `What agents were asked, and what they answer.
+
+Usage: fleetlm agent <command>
+
+  test URL              call this URL as FleetLM would call an agent, print what it answers,
+                        chunk by chunk, and a verdict; no server is needed. The call is
+                        signed with a secret that nobody knows, and holds "test": true.
+  turns                 list turns, the newest first, at most 50 of each agent
+  redeliver AGENT TURN  ask an agent again what a failed, dead or stopped turn has not
+                        answered; its id is in the list
+
+Options of test and turns:
+  --json             for programs
+
+Options of turns:
+  --agent <id>       of this agent only, as agent:bot
+  --status <status>  ${turnStatuses.join(', ')}
+
+Options of turns and redeliver:
+  --url <url>        the server; http://127.0.0.1 with PORT, or 4000, if not given
+  --token <token>    a token of the service, if the server asks for one; better in FLEETLM_TOKEN,
+                     since others on this machine see command lines:
+                     FLEETLM_TOKEN=$(fleetlm token --sub backend --role service)
+
+Exit code: 0; 1 when the agent does not answer as it should, or the server refuses.
+
+Examples:
+  fleetlm agent test http://localhost:3000/agent
+  fleetlm agent turns --status dead
+  fleetlm agent redeliver agent:bot 01K1J8Z6WR0000000000000000
+`;
