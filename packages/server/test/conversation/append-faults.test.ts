@@ -82,6 +82,10 @@ describe('when it cannot be known whether an append committed', () => {
         return fixture.append(draft(session, `${index}`, { clientId: `${index}` }));
       }),
     );
+    // On a busy machine they may be through before that many were terminated, which only happens while one works.
+    for (let index = outcomes.length; terminated < 20; index++) {
+      outcomes.push(await fixture.append(draft(session, `${index}`, { clientId: `${index}` })));
+    }
     await terminator;
 
     const log = await fixture.log(session);
@@ -89,7 +93,9 @@ describe('when it cannot be known whether an append committed', () => {
     const unsettled = outcomes.filter(
       (outcome) => outcome.kind === 'outcome_unknown' || outcome.kind === 'overloaded',
     );
-    expect(outcomes.filter((outcome) => outcome.kind === 'stored').length + unsettled.length).toBe(2_000);
+    expect(outcomes.filter((outcome) => outcome.kind === 'stored').length + unsettled.length).toBe(
+      outcomes.length,
+    );
     expect(new Set(log.map(([, , content]) => (content as { text: string }).text)).size).toBe(log.length);
     const bySeq = new Map(log.map(([seq, , content]) => [seq, content]));
     for (const [index, outcome] of outcomes.entries()) {

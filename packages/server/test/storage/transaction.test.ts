@@ -1,7 +1,7 @@
 import { type TestDatabase, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { booleanArray, smallintArray, textArray } from '../../src/storage/binary-array.ts';
+import { booleanArray, integerArray, smallintArray, textArray } from '../../src/storage/binary-array.ts';
 import { runTransaction } from '../../src/storage/transaction.ts';
 
 let database: TestDatabase;
@@ -145,6 +145,8 @@ describe('binary arrays', () => {
     ],
     ['smallint', smallintArray([0, 1023, -32_768, 32_767]), [0, 1023, -32_768, 32_767]],
     ['smallint', smallintArray([]), []],
+    ['integer', integerArray([0, 1, -2_147_483_648, 2_147_483_647]), [0, 1, -2_147_483_648, 2_147_483_647]],
+    ['integer', integerArray([]), []],
     ['boolean', booleanArray([true, false, true]), [true, false, true]],
   ])('are read by Postgres as they were: %s, case %#', async (type, array, expected) => {
     expect(await echo(type, array)).toEqual(expected);

@@ -9,6 +9,7 @@ import {
   agentGroup,
   bot,
   claim,
+  directSession,
   helper,
   reply,
   server,
@@ -76,6 +77,16 @@ describe('hops', () => {
     expect(await pendingHops(session)).toEqual([1, 1]);
     await fixture.append(draft(session, 'and', { senderId: helper }));
     expect(await pendingHops(session)).toEqual([1, 1]);
+  });
+
+  test('of a reply are those of the turn that it answers, also when a newer one waits', async () => {
+    const session = await directSession(fixture.db);
+    const turnId = await addTurn(fixture.db, session, { hop: 3 });
+    await fixture.append(draft(session, 'meanwhile'));
+    expect(await pendingHops(session)).toEqual([1]);
+    await fixture.append(reply(session, { turnId, endsAs: null }));
+    await fixture.append(draft(session, 'by itself', { senderId: bot }));
+    expect(await hops(session)).toEqual([0, 3, 1]);
   });
 
   test('of what an agent writes by itself are those of its newest turn there', async () => {
