@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppendOracle, compareWithLog, type SeenMessage, type WantedMessage } from './append-oracle.ts';
-import { ChannelClient, ConnectionLost } from './channel-client.ts';
+import { type Answer, Follower, retryOnly } from './follower.ts';
 import { seededRandom } from './seeded-random.ts';
-import { type ServerUnderLoad, socketUrlOf } from './spawned-server.ts';
+import type { ServerUnderLoad } from './spawned-server.ts';
 import { callApi } from './test-server.ts';
-import { waitUntil } from './wait-until.ts';
 
 export interface AppendLoadOptions {
   /** Decides what the messages say. */
@@ -18,13 +17,8 @@ export interface AppendLoadOptions {
   readonly inFlightPerRest?: number;
 }
 
-/** What one attempt came to: an acknowledgement, or null when it must be repeated. */
-type Answer = { readonly id: string; readonly seq: number } | null;
-
 /** As a client waits before it tries again; a server that is up needs no more. */
-const retryDelayMs = 10;
-/** After the last acknowledgement: how long followers may need to see it, restarts included. */
-const catchUpMs = 15_000;
+export const retryDelayMs = 10;
 
 /**
  * Writers over REST and over sockets, in several sessions, with several appends in flight each. Each message has a
@@ -148,94 +142,8 @@ export async function readLog(url: string, sessionId: string): Promise<SeenMessa
   }
 }
 
-/** A member's socket in one session: it sends, and sees everything, over as many connections as that takes. */
-class Follower implements AsyncDisposable {
-  readonly sessionId: string;
-  readonly participantId: string;
-  /** In the order in which it was shown. */
-  readonly seen: SeenMessage[] = [];
-  readonly #server: ServerUnderLoad;
-  readonly #topic: string;
-  #joining: Promise<ChannelClient> | null = null;
-
-  constructor(server: ServerUnderLoad, sessionId: string, participantId: string) {
-    this.#server = server;
-    this.sessionId = sessionId;
-    this.participantId = participantId;
-    this.#topic = `session:${sessionId}`;
-  }
-
-  /** Adds to `refusals` the code of an answer that is no acknowledgement. */
-  async append(message: WantedMessage, refusals: string[]): Promise<Answer> {
-    const { clientId, kind, content, metadata } = message;
-    const payload = { content: { kind, content, metadata }, client_id: clientId };
-    try {
-      const client = await this.#joined();
-      const { status, response } = await client.push(this.#topic, 'send', payload);
-      if (status === 'ok') return response.message;
-      refusals.push(response.code);
-      return retryOnly(response.retryable, `send was answered with ${JSON.stringify(response)}`);
-    } catch (error) {
-      return retryOnly(isLoss(error), error);
-    }
-  }
-
-  /** Waits until it has seen `count` messages. */
-  async reach(count: number): Promise<void> {
-    const isThere = async () => {
-      await this.#joined().catch((error) => retryOnly(isLoss(error), error));
-      return this.seen.length >= count;
-    };
-    const what = `message ${count} of ${this.#topic} at ${this.participantId}`;
-    await waitUntil(isThere, { what, timeoutMs: catchUpMs });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const client = await this.#joining?.catch(() => null);
-    await client?.[Symbol.asyncDispose]();
-  }
-
-  /** The connection, made again when it is lost; all sends share the attempt. */
-  #joined(): Promise<ChannelClient> {
-    this.#joining ??= this.#join();
-    return this.#joining;
-  }
-
-  async #join(): Promise<ChannelClient> {
-    try {
-      const client = await this.#connect();
-      void client.closed.then(() => {
-        this.#joining = null;
-      });
-      return client;
-    } catch (error) {
-      this.#joining = null;
-      throw error;
-    }
-  }
-
-  async #connect(): Promise<ChannelClient> {
-    const endpoint = socketUrlOf(await this.#server.url(), this.participantId);
-    // Pushes follow the reply at once, and must not be counted before the reply's messages.
-    const early: SeenMessage[] = [];
-    let isIn = false;
-    const client = await ChannelClient.open(endpoint, (_topic, event, payload) => {
-      if (event === 'message') (isIn ? this.seen : early).push(payload);
-    });
-    const { status, response } = await client.join(this.#topic, { last_seq: this.seen.length });
-    if (status !== 'ok') {
-      await client[Symbol.asyncDispose]();
-      throw response.retryable
-        ? new ConnectionLost(0)
-        : new Error(`join refused: ${JSON.stringify(response)}`);
-    }
-    this.seen.push(...response.messages, ...early);
-    isIn = true;
-    return client;
-  }
-}
-
-async function appendByRest(url: string, message: WantedMessage, refusals: string[]): Promise<Answer> {
+/** Sends a message once; adds to `refusals` the code of an answer that is no acknowledgement. */
+export async function appendByRest(url: string, message: WantedMessage, refusals: string[]): Promise<Answer> {
   const { sessionId, senderId, clientId, kind, content, metadata } = message;
   const body = { sender_id: senderId, client_id: clientId, kind, content, metadata };
   const path = `/api/sessions/${sessionId}/messages`;
@@ -251,21 +159,8 @@ async function appendByRest(url: string, message: WantedMessage, refusals: strin
   return retryOnly(answer.body.retryable, `append was answered with ${JSON.stringify(answer.body)}`);
 }
 
-async function put(url: string, path: string): Promise<void> {
-  const { status, body } = await callApi(url, 'PUT', path, { body: {} });
+/** Makes what is at a path. */
+export async function put(url: string, path: string, wanted: object = {}): Promise<void> {
+  const { status, body } = await callApi(url, 'PUT', path, { body: wanted });
   if (status !== 200) throw new Error(`PUT ${path} was answered with ${status}: ${JSON.stringify(body)}`);
-}
-
-/** A server that goes away ends sockets and handshakes with these, and nothing else. */
-function isLoss(error: unknown): boolean {
-  if (error instanceof ConnectionLost) return true;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const isRefusal =
-    error instanceof Error && /Unexpected server response: 503|socket hang up/.test(error.message);
-  return isRefusal || ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code);
-}
-
-function retryOnly(isRetryable: unknown, error: unknown): null {
-  if (isRetryable === true) return null;
-  throw error instanceof Error ? error : new Error(String(error));
 }

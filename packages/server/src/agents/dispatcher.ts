@@ -10,7 +10,7 @@ import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { AnswerSource } from './answer/read-answer.ts';
 import type { TurnControl, WrittenStream } from './turn-control.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
-import { removeStraySegments, type SavedSegment, saveSegments } from './turns/stream-segments.ts';
+import { SegmentSaver } from './turns/segment-saver.ts';
 import type { RunningTurn } from './turns/turn.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
@@ -48,9 +48,9 @@ export class Dispatcher implements TurnControl {
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
   readonly #perAgent = new Map<ParticipantId, number>();
   readonly #woken = new Set<SessionId>();
-  /** When the next turn of a session is due that is not yet. */
-  readonly #timers = new Map<SessionId, NodeJS.Timeout>();
-  readonly #unsaved: SavedSegment[] = [];
+  /** Of the turns that are due later. */
+  readonly #timers = new Map<TurnId, NodeJS.Timeout>();
+  readonly #segments: SegmentSaver;
   readonly #checks: readonly PeriodicCheck[];
   #claiming: Promise<void> | null = null;
   /** Stopped while a claim is under way that may have them in its answer. */
@@ -61,6 +61,7 @@ export class Dispatcher implements TurnControl {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#segments = new SegmentSaver(options.db);
     this.#checks = [
       new PeriodicCheck(() => this.#try('renew', () => this.#renew()), renewIntervalMs),
       new PeriodicCheck(() => this.#try('save', () => this.#save()), saveIntervalMs),
@@ -76,7 +77,11 @@ export class Dispatcher implements TurnControl {
 
   start(): void {
     this.#state = 'running';
-    for (const check of this.#checks) check.start();
+    for (const check of this.#checks) {
+      check.start();
+      // What was left before this start waits no longer.
+      check.run();
+    }
   }
 
   /** Turns may be due in these sessions: they are claimed at once. */
@@ -193,7 +198,7 @@ export class Dispatcher implements TurnControl {
       limit,
     });
     for (const turn of claimed) this.#launch(turn);
-    for (const { sessionId, dueInMs } of waiting) this.#wakeIn(sessionId, dueInMs);
+    for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
     await this.#interrupt(interrupted);
   }
 
@@ -211,7 +216,7 @@ export class Dispatcher implements TurnControl {
     const run = new TurnRun(turn, this.#options);
     if (this.#stoppedEarly.has(turn.id)) run.stop();
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
-      if (retryInMs !== null) this.#wakeIn(turn.sessionId, retryInMs);
+      if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
   }
 
@@ -236,17 +241,17 @@ export class Dispatcher implements TurnControl {
     else this.#perAgent.delete(agentId);
   }
 
-  #wakeIn(sessionId: SessionId, ms: number): void {
+  #wakeIn({ id, sessionId }: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
     if (this.#state !== 'running') return;
-    clearTimeout(this.#timers.get(sessionId));
+    clearTimeout(this.#timers.get(id));
     const timer = setTimeout(
       () => {
-        this.#timers.delete(sessionId);
+        this.#timers.delete(id);
         this.wake([sessionId]);
       },
       Math.ceil(Math.max(ms, 0)) + 1,
     );
-    this.#timers.set(sessionId, timer.unref());
+    this.#timers.set(id, timer.unref());
   }
 
   async #renew(): Promise<void> {
@@ -270,14 +275,7 @@ export class Dispatcher implements TurnControl {
   }
 
   async #save(): Promise<void> {
-    for (const { run } of this.#running.values()) {
-      const segment = run.takeSegment();
-      if (segment !== null) this.#unsaved.push(segment);
-    }
-    if (this.#unsaved.length === 0) return;
-    const segments = [...this.#unsaved];
-    await saveSegments(this.#options.db, segments);
-    this.#unsaved.splice(0, segments.length);
+    await this.#segments.save([...this.#running.values()].map(({ run }) => run));
   }
 
   async #sweep(): Promise<void> {
@@ -288,7 +286,7 @@ export class Dispatcher implements TurnControl {
 
   async #clean(): Promise<void> {
     const { db, limits } = this.#options;
-    await removeStraySegments(db);
+    await this.#segments.clean();
     await pruneDeliveries(db, limits.deliveryLogDays);
   }
 

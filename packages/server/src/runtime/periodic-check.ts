@@ -14,11 +14,14 @@ export class PeriodicCheck {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      this.#checking ??= this.#check().finally(() => {
-        this.#checking = null;
-      });
-    }, this.#intervalMs).unref();
+    this.#timer = setInterval(() => this.run(), this.#intervalMs).unref();
+  }
+
+  /** Runs it now, if it is not under way. */
+  run(): void {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = null;
+    });
   }
 
   /** Waits for the check under way: what it asks is closed after it. */

@@ -46,6 +46,8 @@ export class ScriptedTurns implements TurnControl {
     return stopped.map(({ facts }) => facts.turnId);
   }
 
+  async recheck(): Promise<void> {}
+
   async write(
     agentId: ParticipantId,
     sessionId: SessionId,

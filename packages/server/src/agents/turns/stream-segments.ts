@@ -37,10 +37,18 @@ export async function readSegments(db: Db, streamId: StreamId): Promise<Chunk[]>
   return rows.flatMap((row) => JSON.parse(row.chunks) as Chunk[]);
 }
 
-/** Segments that were saved while their stream ended. */
+/** Segments of streams that are over: they were saved while their stream ended. */
 export async function removeStraySegments(db: Db): Promise<void> {
+  await sql`delete from agent_stream_segments s where ${isOver}`.execute(db.kysely);
+}
+
+/** The same, of some streams. One that another node has taken over still needs them. */
+export async function removeSegmentsOf(db: Db, streamIds: readonly StreamId[]): Promise<void> {
   await sql`
-    delete from agent_stream_segments s
-    where not exists (select from agent_turns t where t.stream_id = s.stream_id and t.status = 'running')
+    delete from agent_stream_segments s where s.stream_id = any (${[...streamIds]}::text[]) and ${isOver}
   `.execute(db.kysely);
 }
+
+const isOver = sql`not exists (
+  select from agent_turns t where t.stream_id = s.stream_id and t.status = 'running'
+)`;

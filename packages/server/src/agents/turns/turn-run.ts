@@ -1,3 +1,4 @@
+import type { StreamId } from '@fleetlm/protocol';
 import type { Trace } from '../../observability/tracing.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
@@ -52,6 +53,10 @@ export class TurnRun {
     this.#trace = parts.tracing.begin('agent turn', { isCall: true });
     this.#trace?.add({ 'fleetlm.turn_id': turn.id, 'fleetlm.attempt': turn.attempt });
     this.#answer = new TurnAnswer(turn, parts, { trace: this.#trace, signal: this.#end.signal });
+  }
+
+  get streamId(): StreamId | null {
+    return this.#answer.stream?.facts.streamId ?? null;
   }
 
   /** What its stream has shown since the last time; null when there is nothing. */
@@ -182,7 +187,10 @@ export class TurnRun {
     endpoint: Prepared['endpoint'],
     call: Pick<Delivery, 'latencyMs' | 'excerpt'>,
   ): Promise<RunOutcome> {
-    if (this.#cut !== null) return this.#endCut();
+    if (this.#cut !== null) {
+      this.#log(call, 'failed', failure);
+      return this.#endCut();
+    }
     const { store, endpoints } = this.#parts;
     const { turn } = this;
     this.#errorReason = failure.reason;
