@@ -87,6 +87,7 @@ CREATE INDEX agent_turns_due ON public.agent_turns USING btree (agent_id, next_a
 CREATE UNIQUE INDEX agent_turns_pending ON public.agent_turns USING btree (session_id, agent_id) WHERE (status = 'pending'::text);
 CREATE UNIQUE INDEX agent_turns_running ON public.agent_turns USING btree (session_id, agent_id) WHERE (status = 'running'::text);
 CREATE UNIQUE INDEX agent_turns_stream ON public.agent_turns USING btree (stream_id) WHERE (stream_id IS NOT NULL);
+CREATE INDEX agent_turns_unanswered ON public.agent_turns USING btree (agent_id, id DESC) WHERE (status = ANY (ARRAY['failed'::text, 'stopped'::text, 'dead'::text]));
 
 create table chat_messages (
   session_id text collate "C" not null,

@@ -1,6 +1,10 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import {
   addParticipants,
   RawHttpServer,
+  repositoryRoot,
+  SpawnedProcess,
   signToken,
   spawnFleetlm,
   startTestServer,
@@ -53,6 +57,18 @@ describe('fleetlm agent test', () => {
       ),
     ]);
     expect(agent.requests.at(-1)!.head).toMatch(/webhook-signature: v1,/i);
+  });
+
+  test('the ten lines of docs/agents.md are an agent', async () => {
+    const page = await readFile(resolve(repositoryRoot, 'docs/agents.md'), 'utf8');
+    const code = /```js\n(.*?)```/s.exec(page)![1]!;
+    expect(code.trim().split('\n').length).toBeLessThanOrEqual(10);
+    const listening = "listen(0, function () { console.log('port', this.address().port); })";
+    const script = code.replace('listen(3000)', listening);
+    await using own = new SpawnedProcess(process.execPath, ['--input-type=module', '-e', script]);
+    const [, port] = await own.untilPrinted(/port (\d+)/);
+    const { code: end, output } = await runCommand(['agent', 'test', `http://localhost:${port}`]);
+    expect([end, output]).toEqual([0, expect.stringContaining('You said: Hello!')]);
   });
 
   test('--json prints the report alone', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { endpointReplySchema } from '@fleetlm/protocol';
 import { type ApiAnswer, waitUntil } from '@fleetlm/testkit';
 import { Client } from 'pg';
@@ -7,9 +8,12 @@ import { EndpointFixture } from './endpoint-fixture.ts';
 
 const origin = 'http://127.0.0.1:9/turns';
 let fixture: EndpointFixture;
+const logged: unknown[] = [];
+const record = (fields: object, message: string) => logged.push([fields, message]);
+const recordingLog = { debug: record, info: record, warn: record, error: record };
 
 beforeAll(async () => {
-  fixture = await EndpointFixture.start();
+  fixture = await EndpointFixture.start({ overrides: { log: recordingLog } });
 });
 afterAll(() => fixture[Symbol.asyncDispose]());
 
@@ -202,6 +206,8 @@ describe('authorization of calls (S24)', () => {
     answers.push(await fixture.call('DELETE', id, '/endpoint'));
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
     expect(JSON.stringify(answers.map(({ body }) => body))).not.toContain('hush');
+    // S28: nor does the log tell.
+    expect(inspect(logged, { depth: 20, maxStringLength: null })).not.toMatch(/hush|whsec_/);
   });
 
   test('is taken away with auth_strategy none', async () => {

@@ -1,4 +1,5 @@
 import { deliveriesReplySchema, turnReplySchema, turnsReplySchema } from '@fleetlm/protocol';
+import { AgentServer, answerText, waitUntil } from '@fleetlm/testkit';
 import { monotonicFactory } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EndpointFixture } from '../endpoints/endpoint-fixture.ts';
@@ -103,6 +104,37 @@ describe('POST /api/agents/:id/turns/:turn_id/redeliver', () => {
     expect((await redeliver(agent, id)).body.code).toBe('endpoint_not_found');
     expect(await turnsOf(agent)).toHaveLength(1);
   });
+});
+
+test('what an agent refused it answers after a redelivery, at once', async () => {
+  await using agent = await AgentServer.start((response) => {
+    response.writeHead(404).end('not yet');
+  });
+  const id = await fixture.newEndpoint({ origin_url: agent.url });
+  const { server } = fixture;
+  await server.api('PUT', '/api/participants/user:alice', { body: {} });
+  const members = { initiator_id: 'user:alice', peer_id: id };
+  const { session } = (await server.api('POST', '/api/sessions', { body: members })).body;
+  const messages = `/api/sessions/${session.id}/messages`;
+  await server.api('POST', messages, { as: 'user:alice', body: { content: { text: 'hello?' } } });
+  const failed = await waitUntil(
+    async () => (await fixture.call('GET', id, '/turns?status=failed')).body.turns[0] ?? null,
+    { what: 'the turn to fail' },
+  );
+  agent.answer = answerText('Here I am');
+  expect((await redeliver(id, failed.id)).status).toBe(201);
+  const answer = await waitUntil(
+    async () =>
+      (await server.api('GET', messages)).body.messages.find(
+        ({ kind }: { kind: string }) => kind === 'assistant',
+      ) ?? null,
+    { what: 'the answer' },
+  );
+  expect(answer).toMatchObject({ sender_id: id, content: { parts: [{ type: 'text', text: 'Here I am' }] } });
+  expect(agent.calls.map(({ data }) => [data.attempt, data.new_from_seq])).toEqual([
+    [1, 1],
+    [1, 1],
+  ]);
 });
 
 describe('GET /api/agents/:id/turns', () => {
