@@ -18,6 +18,7 @@ import { healthCases } from './cases/rest/health-cases.ts';
 import { messageCases } from './cases/rest/message-cases.ts';
 import { participantCases } from './cases/rest/participant-cases.ts';
 import { sessionCases } from './cases/rest/session-cases.ts';
+import { streamCases } from './cases/rest/stream-cases.ts';
 
 /** Raw frames, in the order of phoenix-protocol.md. */
 export const frameCases: readonly Entry[] = [
@@ -34,7 +35,13 @@ export const frameCases: readonly Entry[] = [
 ];
 
 /** The cases of each REST call. */
-export const restCases = { ...participantCases, ...sessionCases, ...messageCases, ...healthCases };
+export const restCases = {
+  ...participantCases,
+  ...sessionCases,
+  ...messageCases,
+  ...streamCases,
+  ...healthCases,
+};
 
 /** The cases of each event of a channel. */
 export const channelCases = { session: sessionChannelCases, inbox: inboxChannelCases };
