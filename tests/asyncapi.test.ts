@@ -1,8 +1,18 @@
 import specification from '@asyncapi/specs/schemas/3.0.0.json' with { type: 'json' };
-import { type ChannelContract, channelContracts, describeAsyncApi } from '@fleetlm/protocol';
+import {
+  type ChannelContract,
+  channelContracts,
+  describeAsyncApi,
+  parseMessageId,
+  parseParticipantId,
+  parseSessionId,
+  parseStreamId,
+  parseTurnId,
+} from '@fleetlm/protocol';
 import { type RawFrame, RawSocket, startTestServer, type TestServer } from '@fleetlm/testkit';
 import { Ajv, type Options } from 'ajv';
 import formats from 'ajv-formats';
+import type { Overrides } from 'fleetlm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictSchemas } from './strict-schemas.ts';
 
@@ -16,9 +26,17 @@ frames.addSchema({
 });
 
 let server: TestServer;
+let streams: Parameters<NonNullable<Overrides['turns']>>[0];
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({
+    overrides: {
+      turns: (registry) => {
+        streams = registry;
+        return { stop: async () => [], write: () => Promise.reject(new Error('nobody writes')) };
+      },
+    },
+  });
   for (const id of ['user:alice', 'user:bob'])
     await server.api('PUT', `/api/participants/${id}`, { body: {} });
 });
@@ -88,9 +106,14 @@ test('frames of a server are what the document says', async () => {
   await ask(alice, topic, 'send', { content: { content: { text: 'other' } }, client_id: 'one' });
   await ask(bob, topic, 'history', { limit: 1 });
   await ask(bob, topic, 'read', {});
+  await ask(bob, topic, 'stop', {});
+  const stream = openStream(sessionId);
+  await ask(alice, topic, 'phx_join', {});
+  stream.push({ type: 'finish' }, 10);
+  stream.close();
   await server.api('PATCH', `/api/sessions/${sessionId}`, { body: { metadata: { topic: 'tea' } } });
   await server.api('DELETE', `/api/sessions/${groupId}/members/user:bob`);
-  for (const event of ['message', 'read', 'session', 'update'])
+  for (const event of ['message', 'read', 'stream_chunk', 'session', 'update'])
     await alice.next((frame) => frame[3] === event);
   await bob.next((frame) => frame[3] === 'phx_close');
   await ask(bob, `session:${groupId}`, 'send', { content: { content: {} } });
@@ -134,6 +157,19 @@ function expectedEvents(): string[] {
       ...Object.keys(serverEvents).map((event) => `${channel} on ${event}`),
     ])
     .filter((event) => !elsewhere.has(event));
+}
+
+/** A stream that has said something. */
+function openStream(sessionId: string) {
+  const stream = streams.open({
+    streamId: parseStreamId('01K1J8Z0000000000000000001')!,
+    messageId: parseMessageId('01K1J8Z0000000000000000002')!,
+    turnId: parseTurnId('01K1J8Z0000000000000000003')!,
+    agentId: parseParticipantId('agent:bot')!,
+    sessionId: parseSessionId(sessionId)!,
+  });
+  stream.push({ type: 'text-start', id: '1' }, 10);
+  return stream;
 }
 
 async function startSession(

@@ -101,9 +101,10 @@ interface Answer {
 
 async function attempt(request: RestRequest | ChannelRequest, token: string): Promise<Answer> {
   if (request.kind === 'channel') return attemptOnSocket(request, token);
-  const { method, path, body } = request;
-  const answer = await server.api(method, path, { token, ...(body && { body }) });
-  const { request_id: _, ...told } = answer.body;
+  const { method, path, body, text } = request;
+  const sent = { ...(body && { body }), ...(text && { text }) };
+  const answer = await server.api(method, path, { token, ...sent });
+  const { request_id: _, ...told } = answer.body ?? {};
   return { outcome: answer.status < 400 ? 'ok' : answer.body.code, told: { status: answer.status, ...told } };
 }
 

@@ -29,6 +29,8 @@ export interface RestRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly body?: object;
+  /** Sent as `text/plain`. */
+  readonly text?: string;
 }
 
 export interface ChannelRequest {
@@ -176,6 +178,19 @@ export const rows: readonly Row[] = [
     path: `${sessionPath(cast)}/read`,
     body: { participant_id: cast.other },
   })),
+  rest('POST /api/sessions/:id/stop', members, (cast) => ({
+    method: 'POST',
+    path: `${sessionPath(cast)}/stop`,
+  })),
+  rest('GET /api/sessions/:id/streams/:stream_id', members, (cast) => ({
+    method: 'GET',
+    path: `${sessionPath(cast)}/streams/01K1J8Z0000000000000000000`,
+  })),
+  rest(
+    'POST /api/sessions/:id/streams, as a person (agents may as themselves, the service for an agent)',
+    { ...allBut('service', 'forbidden'), service: 'invalid_request' },
+    (cast) => ({ method: 'POST', path: `${sessionPath(cast)}/streams?agent_id=${cast.self}`, text: 'hello' }),
+  ),
   rest('GET /api/participants/:id/inbox, its own', everybody, ({ self }) => ({
     method: 'GET',
     path: `/api/participants/${self}/inbox`,
@@ -251,6 +266,7 @@ export const rows: readonly Row[] = [
     event: 'history',
     payload: {},
   })),
+  channel('`stop`', inTopic('ok', 'ok'), (cast) => ({ topic: topicOf(cast), event: 'stop', payload: {} })),
   channel('`read`, for itself (the service: for a member)', inTopic('ok', 'ok'), (cast) => ({
     topic: topicOf(cast),
     event: 'read',

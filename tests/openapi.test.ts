@@ -1,9 +1,25 @@
-import { type ErrorCode, parseShape, shapeExamples, shapesByDirection } from '@fleetlm/protocol';
-import { type ApiAnswer, type ApiOptions, startTestServer, type TestServer } from '@fleetlm/testkit';
+import {
+  type ErrorCode,
+  parseMessageId,
+  parseParticipantId,
+  parseSessionId,
+  parseShape,
+  parseStreamId,
+  parseTurnId,
+  shapeExamples,
+  shapesByDirection,
+} from '@fleetlm/protocol';
+import {
+  type ApiAnswer,
+  type ApiOptions,
+  startTestServer,
+  type TestServer,
+  waitUntil,
+} from '@fleetlm/testkit';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import { describeOpenApi } from 'fleetlm';
+import { describeOpenApi, type Overrides } from 'fleetlm';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictSchemas } from './strict-schemas.ts';
@@ -18,12 +34,30 @@ ajv.addSchema({
   components: { ...document.components, schemas: strictSchemas(document.components.schemas) },
 });
 
+const facts = {
+  streamId: parseStreamId('01K1J8Z0000000000000000001')!,
+  messageId: parseMessageId('01K1J8Z0000000000000000002')!,
+  turnId: parseTurnId('01K1J8Z0000000000000000003')!,
+  agentId: parseParticipantId('agent:bot')!,
+};
+
 let server: TestServer;
+let streams: Parameters<NonNullable<Overrides['turns']>>[0];
 /** Each call that was answered as the document says, with the statuses. */
 const seen = new Map<string, Set<number>>();
 
 beforeAll(async () => {
-  server = await startTestServer();
+  server = await startTestServer({
+    overrides: {
+      turns: (registry) => {
+        streams = registry;
+        return {
+          stop: async () => [],
+          write: async () => ({ ok: true, value: { ...facts, seq: null, termination: 'finish' } }),
+        };
+      },
+    },
+  });
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
@@ -87,6 +121,7 @@ describe('what a server answers', () => {
     await call('GET', '/api/sessions/{id}/messages', [session.id]);
     await call('POST', '/api/sessions/{id}/read', [session.id], { body: { participant_id: 'user:bob' } });
     await call('GET', '/api/sessions/{id}', [session.id]);
+    await callStreams(grouped.id);
     await call('GET', '/api/participants/{id}/inbox', ['user:bob']);
     const member = '/api/sessions/{id}/members/{participant_id}';
     await call('PUT', member, [grouped.id, 'user:carol'], { body: { wake: 'never' } });
@@ -184,6 +219,20 @@ interface OpenApi {
   readonly info: object;
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+/** A stream is read to its end; another one is written. */
+async function callStreams(sessionId: string): Promise<void> {
+  const path = '/api/sessions/{id}/streams';
+  await call('POST', '/api/sessions/{id}/stop', [sessionId], { body: {} });
+  await call('POST', path, [sessionId], { text: 'hi' }, '?agent_id=agent:bot');
+  const stream = streams.open({ ...facts, sessionId: parseSessionId(sessionId)! });
+  stream.push({ type: 'text-start', id: '1' }, 10);
+  const reading = call('GET', `${path}/{stream_id}`, [sessionId, facts.streamId]);
+  await waitUntil(() => server.server.counts.subscribedTopics === 1);
+  stream.push({ type: 'finish' }, 10);
+  stream.close();
+  expect((await reading).body).toContain('[DONE]');
 }
 
 /** Calls, and expects the answer to be among those that the document has for the call. */

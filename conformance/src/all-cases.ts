@@ -19,6 +19,7 @@ import { healthCases } from './cases/rest/health-cases.ts';
 import { messageCases } from './cases/rest/message-cases.ts';
 import { participantCases } from './cases/rest/participant-cases.ts';
 import { sessionCases } from './cases/rest/session-cases.ts';
+import { streamCases } from './cases/rest/stream-cases.ts';
 
 /** Raw frames, in the order of phoenix-protocol.md. */
 export const frameCases: readonly Entry[] = [
@@ -39,6 +40,7 @@ export const restCases = {
   ...participantCases,
   ...sessionCases,
   ...messageCases,
+  ...streamCases,
   ...agentCases,
   ...healthCases,
 };

@@ -45,13 +45,9 @@ describe('every event of docs/channels.md has a case', () => {
       .find((each) => each.startsWith(`\`${channel}:`))!;
     const documented = [...section.matchAll(/^\| `(\w+)` \|/gm)].map(([, event]) => event!);
     const known = Object.keys(channelCases[channel]).sort();
-    // A join is no row, and `stop` comes with the agents.
-    expect(known).toEqual([...new Set([...documented, ...later(channel), 'phx_join'])].sort());
+    // A join is no row.
+    expect(known).toEqual([...new Set([...documented, 'phx_join'])].sort());
   });
-
-  function later(channel: string): string[] {
-    return channel === 'session' ? ['stop'] : [];
-  }
 });
 
 const proofs = allCases.flatMap((entry) =>

@@ -145,9 +145,28 @@ export const sessionChannelCases: Readonly<Record<string, readonly Entry[]>> = {
   ],
   stop: [
     {
-      id: 'session/stop',
-      title: 'stops what an agent is writing',
-      why: 'agents do not write yet: the event is unknown_event, as frames/36 has it',
+      id: 'session/stop-nothing',
+      title: 'where no agent does anything nothing is stopped, and that is no error',
+      isOurs: true,
+      async run(subject) {
+        const { T, alice } = await subject.conversation();
+        const socket = await subject.joined(alice, T);
+        socket.C(['3', '4', T, 'stop', {}]);
+        await socket.S(['3', '4', T, 'phx_reply', ok({ stopped: [] })]);
+        socket.C(['3', '5', T, 'stop', { stream_id: 'x' }]);
+        await socket.S(['3', '5', T, 'phx_reply', error('invalid_request')]);
+      },
+    },
+  ],
+  stream_chunk: [
+    {
+      id: 'session/stream-chunk',
+      title: 'the chunks of an answer, without gaps from where the join reply leaves off',
+      why: 'needs an agent that writes at the moment of a join',
+      proof: {
+        file: 'packages/server/test/streams/stream-joiners.test.ts',
+        test: 'whoever joins, leaves and rejoins while streams run misses no chunk and gets none twice',
+      },
     },
   ],
   message: [

@@ -103,8 +103,8 @@ export class HttpServer implements AsyncDisposable {
   }
 
   /**
-   * Refuses API calls with 503 from now on, asks clients to close their connections, and waits for the calls
-   * that were open. Aborted: waits no longer.
+   * Refuses API calls with 503 from now on, ends those that last as long as a stream, asks clients to close their
+   * connections, and waits for the calls that were open. Aborted: waits no longer.
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;

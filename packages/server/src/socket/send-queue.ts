@@ -7,7 +7,7 @@ interface SendLimits {
 }
 
 export interface SendQueueOptions {
-  /** The raw socket of the upgrade. */
+  /** The raw socket of an upgrade, or a response that streams. */
   readonly socket: Writable;
   readonly flusher: Pick<Flusher, 'add'>;
   readonly limits: SendLimits;
