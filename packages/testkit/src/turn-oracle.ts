@@ -74,6 +74,17 @@ export function judgeTimeline(who: string, timeline: readonly Shown[]): string[]
   return violations;
 }
 
+/** What somebody was shown of streams of which no turn knows. */
+export function findUnknownStreams(
+  who: string,
+  timeline: readonly Shown[],
+  turns: readonly SeenTurn[],
+): string[] {
+  const known = new Set(turns.map((turn) => turn.stream_id));
+  const shown = new Set(timeline.flatMap((each) => (each.kind === 'chunk' ? [each.chunk.stream_id] : [])));
+  return [...shown].filter((id) => !known.has(id)).map((id) => `${who} was shown ${id}, which is no turn's`);
+}
+
 const terminalTypes: ReadonlySet<string> = new Set(['finish', 'abort', 'error']);
 
 function findHoles({ log }: SessionTruth): string[] {
