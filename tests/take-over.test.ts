@@ -19,8 +19,8 @@ import { describe, expect, test } from 'vitest';
 /** Of leases, a sweep, and the next call: what is promised for the end of streams. */
 const takeOverWithinMs = 12_000;
 
-// Each waits for leases most of its time.
-describe.concurrent('two nodes', () => {
+// Each waits for leases most of its time, which is half of what a test may take otherwise.
+describe.concurrent('two nodes', { timeout: 60_000 }, () => {
   test('one dies with running turns: the other ends the stream, and calls again who had shown nothing', async () => {
     await using database = await testDatabase();
     await using node = await spawnServer({ env: { DATABASE_URL: database.url } });
