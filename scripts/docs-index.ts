@@ -22,6 +22,7 @@ const sections: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'Talking to it': {
     rest: 'the API under `/api`, explained',
     api: 'every call with its parameters, shapes and errors',
+    agents: 'write one, register it, what it gets and may answer, and what happens when it fails',
     channels: 'live, with the official Phoenix client',
     protocol: 'the same from below, frame by frame, for authors of other clients',
     errors: 'every code, the same in REST and channels',

@@ -16,9 +16,10 @@ channel.on('stream_chunk', ({ chunk }) => {
   else if (chunk.type.startsWith('tool-')) process.stdout.write(`[${chunk.type}] `);
 });
 // What was streamed comes as a message in the end. It is stored then, and has a place in the session.
-channel.on('message', ({ sender_id, seq, metadata }) => {
+// What was not streamed has a text: an answer in one piece, or why there is none.
+channel.on('message', ({ sender_id, seq, kind, content, metadata }) => {
   if (sender_id === participant) return;
-  console.log(`\n(message ${seq} of ${sender_id}: ${metadata.termination})`);
+  console.log(`${content.text ?? ''}\n(message ${seq} of ${sender_id}: ${metadata.termination ?? kind})`);
   process.exit();
 });
 

@@ -1,12 +1,18 @@
 import { isWhole, readTokens, type StreamOrder, sharedNowMs } from '../agents/stream-text.ts';
 import type { ChannelSocket, Push } from './channel-socket.ts';
 
+/** From the first to the last of something, by the clock of the machine. */
+export interface Span {
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
 /** What a reader has seen of one stream. */
 export interface ReadStream {
   readonly askedMs: number;
-  /** Of the first and the last chunk. */
-  readonly firstMs: number;
-  readonly lastMs: number;
+  /** When the first and the last chunk came, and when their agent wrote them. */
+  readonly came: Span;
+  readonly written: Span;
   /** How long each chunk was on its way. */
   readonly timesMs: readonly number[];
   /** What was not as it should be: the first of it. */
@@ -78,12 +84,19 @@ interface Message {
   readonly metadata: { readonly termination?: string };
 }
 
+const nothingYet: Span = { firstMs: Number.POSITIVE_INFINITY, lastMs: Number.NEGATIVE_INFINITY };
+
+/** Times come in order. */
+function extend({ firstMs }: Span, ms: number): Span {
+  return { firstMs: Math.min(firstMs, ms), lastMs: ms };
+}
+
 /** One stream as it comes. */
 class Reading implements ReadStream {
   readonly askedMs = sharedNowMs();
   readonly timesMs: number[] = [];
-  firstMs = 0;
-  lastMs = 0;
+  came: Span = nothingYet;
+  written: Span = nothingYet;
   failure: string | null = null;
   readonly #chunks: number;
   readonly #ended = Promise.withResolvers<void>();
@@ -132,12 +145,12 @@ class Reading implements ReadStream {
 
   #takeText(delta: string): void {
     const nowMs = sharedNowMs();
-    if (this.timesMs.length === 0) this.firstMs = nowMs;
-    this.lastMs = nowMs;
     this.#text += delta;
     for (const { index, writtenMs } of readTokens(delta)) {
       if (index !== this.timesMs.length) this.#note('a chunk lost, or out of order');
       this.timesMs.push(nowMs - writtenMs);
+      this.came = extend(this.came, nowMs);
+      this.written = extend(this.written, writtenMs);
     }
   }
 

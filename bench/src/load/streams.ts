@@ -5,7 +5,7 @@ import { countFailure, type Failures } from './failures.ts';
 import { gather } from './gather.ts';
 import type { Load } from './load.ts';
 import type { Member } from './member.ts';
-import { StreamReader } from './stream-reader.ts';
+import { type Span, StreamReader } from './stream-reader.ts';
 
 export interface StreamsOrder {
   /** Each in a session of its own with an agent. */
@@ -26,8 +26,9 @@ export interface StreamsResult extends Percentiles {
   readonly first: Percentiles;
   /** Chunks that came, as the agents wrote them: the server may have joined some. */
   readonly count: number;
-  /** Of these, while chunks came. */
+  /** Of these, from the first to the last one that came, and from the first to the last one that was written. */
   readonly perSecond: number;
+  readonly writtenPerSecond: number;
   /** All of it. */
   readonly seconds: number;
   readonly failures: Failures;
@@ -56,15 +57,20 @@ async function readAll(readers: readonly StreamReader[], order: StreamsRun): Pro
   const times = read.flatMap(({ timesMs }) => timesMs);
   const failures: Record<string, number> = {};
   for (const { failure } of read) if (failure !== null) countFailure(failures, failure);
-  const came = read.filter(({ timesMs }) => timesMs.length > 0);
-  const fromMs = came.reduce((least, { firstMs }) => Math.min(least, firstMs), Number.POSITIVE_INFINITY);
-  const toMs = came.reduce((most, { lastMs }) => Math.max(most, lastMs), Number.NEGATIVE_INFINITY);
   return {
     ...percentiles(times),
-    first: percentiles(came.map(({ firstMs, askedMs }) => firstMs - askedMs)),
+    first: percentiles(read.map(({ came, askedMs }) => came.firstMs - askedMs).filter(Number.isFinite)),
     count: times.length,
-    perSecond: times.length / ((toMs - fromMs) / 1_000),
+    perSecond: times.length / secondsOf(read.map(({ came }) => came)),
+    writtenPerSecond: times.length / secondsOf(read.map(({ written }) => written)),
     seconds,
     failures,
   };
+}
+
+/** From the first of all to the last. */
+function secondsOf(spans: readonly Span[]): number {
+  const firstMs = spans.reduce((least, span) => Math.min(least, span.firstMs), Number.POSITIVE_INFINITY);
+  const lastMs = spans.reduce((most, span) => Math.max(most, span.lastMs), Number.NEGATIVE_INFINITY);
+  return (lastMs - firstMs) / 1_000;
 }

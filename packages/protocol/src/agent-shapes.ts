@@ -18,7 +18,7 @@ import {
 } from './shapes.ts';
 
 export const authStrategies = ['none', 'bearer', 'hmac'] as const;
-/** How much of a session a call shows: its newest messages, those that are new, or as many as fit. */
+/** How much of a session a call shows: its newest messages, the newest one, or as many as fit. */
 export const historyModes = ['tail', 'last', 'entire'] as const;
 /** What becomes of a running turn when there is something new: it goes on, or gives way. */
 export const busyModes = ['queue', 'interrupt'] as const;

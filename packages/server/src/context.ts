@@ -14,6 +14,7 @@ import { ActivityWriter } from './conversation/inbox/activity-writer.ts';
 import { ParticipantDirectory } from './conversation/participant-directory.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { HttpServer } from './http/http-server.ts';
+import type { HttpTimeouts } from './http/node-server.ts';
 import type { Health } from './http/routes/health.ts';
 import { InboxSupervisor } from './inbox/inbox-supervisor.ts';
 import type { Log } from './lib/log.ts';
@@ -40,6 +41,8 @@ export interface Overrides {
   readonly resolveHost?: ResolveHost;
   /** What runs agents’ turns; it pushes to the streams that readers see. */
   readonly turns?: (streams: StreamRegistry) => TurnControl;
+  /** For tests of what takes seconds. */
+  readonly httpTimeouts?: Partial<HttpTimeouts>;
   /** How fast a drain closes sockets. */
   readonly drainPace?: { readonly batch: number; readonly intervalMs: number };
 }
@@ -149,7 +152,7 @@ function buildRuntime(
 }
 
 function buildEdges(
-  { config, health, metrics, signal, tracing, log }: ContextOptions,
+  { config, health, metrics, signal, tracing, log, overrides }: ContextOptions,
   { directory }: ReturnType<typeof buildConversation>,
   { gateway, rates, load }: ReturnType<typeof buildRuntime>,
 ) {
@@ -165,7 +168,8 @@ function buildEdges(
     log,
   });
   const told = { metrics, tracing, log };
-  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, ...told });
+  const timeouts = overrides.httpTimeouts ?? {};
+  const http = new HttpServer({ config, gateway, authenticator, rates, load, health, timeouts, ...told });
   const disabledParticipants = new DisabledParticipants({
     sockets,
     streams: http.eventStreams,

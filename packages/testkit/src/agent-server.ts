@@ -87,3 +87,13 @@ export function answerText(text: string): AnswerCall {
     finishStream(response);
   };
 }
+
+/** Answers with a whole body at once. */
+export function answerWith(
+  status: number,
+  type: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): AnswerCall {
+  return (response) => void response.writeHead(status, { 'content-type': type, ...headers }).end(body);
+}

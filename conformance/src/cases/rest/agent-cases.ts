@@ -2,12 +2,14 @@ import {
   deliveriesReplySchema,
   endpointReplySchema,
   endpointTestReplySchema,
+  stopReplySchema,
+  turnReplySchema,
   turnsReplySchema,
 } from '@fleetlm/protocol';
 import type { Entry } from '../../case.ts';
 import { check } from '../../mismatch.ts';
 import { holding } from '../../pattern.ts';
-import type { Subject } from '../../subject.ts';
+import { type Subject, shaped } from '../../subject.ts';
 
 /** Nobody is called there, unless a case says so; then nobody answers, and that soon. */
 const nobody = { origin_url: 'https://agent.invalid/turns', timeout_ms: 100 };
@@ -20,6 +22,19 @@ export async function newEndpoint(subject: Subject): Promise<{ id: string; path:
   const path = `/api/agents/${id}/endpoint`;
   check((await subject.call('PUT', path, { body: nobody })).status, 200);
   return { id, path };
+}
+
+/** A turn that was stopped before anybody was called: the endpoint is disabled. `ask` makes the next one. */
+export async function stoppedTurn(subject: Subject) {
+  const { id: agent, path } = await newEndpoint(subject);
+  await subject.call('PUT', path, { body: { status: 'disabled' } });
+  const alice = await subject.person();
+  const sessionId = await subject.session({ initiator_id: alice, peer_id: agent });
+  const ask = () => subject.say({ id: sessionId, T: `session:${sessionId}`, alice, bob: agent }, 'hello?');
+  await ask();
+  const { body } = await subject.call('POST', `/api/sessions/${sessionId}/stop`, { body: {} });
+  const [turnId] = shaped(body, stopReplySchema).stopped;
+  return { agent, turnId: turnId!, ask };
 }
 
 /** `/api/agents`, by call. */
@@ -129,13 +144,21 @@ export const agentCases: Readonly<Record<string, readonly Entry[]>> = {
   'POST /api/agents/:id/turns/:turn_id/redeliver': [
     {
       id: 'rest/redeliver',
-      title: 'for the service alone, whether there is such a turn or not',
+      title: 'a new turn over the messages of one that was stopped; for the service alone',
       isOurs: true,
       async run(subject) {
-        const { id } = await newEndpoint(subject);
-        const path = `/api/agents/${id}/turns/${absentTurnId}/redeliver`;
-        subject.problem(await subject.call('POST', path, { as: id }), 'forbidden');
-        subject.problem(await subject.call('POST', path), 'turn_not_found');
+        const { agent, turnId } = await stoppedTurn(subject);
+        const path = `/api/agents/${agent}/turns`;
+        const redeliver = `${path}/${turnId}/redeliver`;
+        subject.problem(await subject.call('POST', redeliver, { as: agent }), 'forbidden');
+        const answer = subject.shaped(await subject.call('POST', redeliver), 201, turnReplySchema);
+        check(answer.turn, holding({ agent_id: agent, status: 'pending', from_seq: 1, to_seq: 1 }));
+        const { body } = await subject.call('GET', path);
+        const listed = shaped(body, turnsReplySchema).turns.map(({ id, status }) => [id, status]);
+        check(listed, [
+          [answer.turn.id, 'pending'],
+          [turnId, 'stopped'],
+        ]);
       },
     },
   ],

@@ -48,8 +48,8 @@ export class Dispatcher implements TurnControl {
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
   readonly #perAgent = new Map<ParticipantId, number>();
   readonly #woken = new Set<SessionId>();
-  /** When the next turn of a session is due that is not yet. */
-  readonly #timers = new Map<SessionId, NodeJS.Timeout>();
+  /** Of the turns that are due later. */
+  readonly #timers = new Map<TurnId, NodeJS.Timeout>();
   readonly #segments: SegmentSaver;
   readonly #checks: readonly PeriodicCheck[];
   #claiming: Promise<void> | null = null;
@@ -198,7 +198,7 @@ export class Dispatcher implements TurnControl {
       limit,
     });
     for (const turn of claimed) this.#launch(turn);
-    for (const { sessionId, dueInMs } of waiting) this.#wakeIn(sessionId, dueInMs);
+    for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
     await this.#interrupt(interrupted);
   }
 
@@ -216,7 +216,7 @@ export class Dispatcher implements TurnControl {
     const run = new TurnRun(turn, this.#options);
     if (this.#stoppedEarly.has(turn.id)) run.stop();
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
-      if (retryInMs !== null) this.#wakeIn(turn.sessionId, retryInMs);
+      if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
   }
 
@@ -241,17 +241,17 @@ export class Dispatcher implements TurnControl {
     else this.#perAgent.delete(agentId);
   }
 
-  #wakeIn(sessionId: SessionId, ms: number): void {
+  #wakeIn({ id, sessionId }: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
     if (this.#state !== 'running') return;
-    clearTimeout(this.#timers.get(sessionId));
+    clearTimeout(this.#timers.get(id));
     const timer = setTimeout(
       () => {
-        this.#timers.delete(sessionId);
+        this.#timers.delete(id);
         this.wake([sessionId]);
       },
       Math.ceil(Math.max(ms, 0)) + 1,
     );
-    this.#timers.set(sessionId, timer.unref());
+    this.#timers.set(id, timer.unref());
   }
 
   async #renew(): Promise<void> {

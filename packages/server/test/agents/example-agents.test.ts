@@ -103,10 +103,14 @@ describe.each(names.filter((name) => name !== 'echo'))('%s answers nobody', (nam
 test.each(names)('%s takes no harm when it is stopped, or sent nonsense', async (name) => {
   const nonsense = await localClient().call(callOf(urlOf(name), { body: Buffer.from('nonsense') }));
   expect(await failureOf(nonsense)).not.toBeNull();
+  const { process: child } = agents.get(name)!;
+  const complaints = child.output;
   await hangUpInTheMiddle(name);
   const { parts } = await answerOf(name, turnOf('Hello'));
   expect(parts.at(-1)).toMatchObject({ type: 'text', state: 'done' });
-  expect(agents.get(name)!.process.hasExited).toBe(false);
+  expect(child.hasExited).toBe(false);
+  // A stop is nothing to complain of.
+  expect(child.output).toBe(complaints);
 });
 
 /** What is said to it, the newest last, by a person and by itself in turn. */

@@ -10,29 +10,85 @@ let count = 0;
 
 /** Makes an agent with an endpoint, and a session with it. */
 export async function startAgentSession(
-  { api }: TestServer,
+  server: TestServer,
   agent: AgentServer,
   endpoint: object = {},
 ): Promise<AgentSession> {
+  const agentId = await makeAgent(server, agent.url, endpoint);
+  const userId = await makeUser(server, agentId);
+  const id = await makeSession(server, { initiator_id: userId, peer_id: agentId });
+  return { id, agentId };
+}
+
+/** A group of one user and agents that every message wakes; the first agent is the session's. */
+export async function startAgentGroup(
+  server: TestServer,
+  agents: readonly AgentServer[],
+  endpoints: readonly object[] = [],
+): Promise<AgentSession & { readonly agentIds: readonly string[] }> {
+  const agentIds: string[] = [];
+  for (const [index, agent] of agents.entries()) {
+    agentIds.push(await makeAgent(server, agent.url, endpoints[index]));
+  }
+  const [agentId] = agentIds as [string];
+  const userId = await makeUser(server, agentId);
+  const id = await makeSession(server, { kind: 'group', initiator_id: userId, member_ids: agentIds });
+  for (const memberId of agentIds) {
+    await put(server, `/api/sessions/${id}/members/${memberId}`, { wake: 'always' });
+  }
+  return { id, agentId, agentIds };
+}
+
+/** Makes an agent with an endpoint; returns its id. */
+export async function makeAgent(server: TestServer, url: string, endpoint: object = {}): Promise<string> {
   count += 1;
   const agentId = `agent:a${count}`;
-  const userId = `user:u${count}`;
-  await api('PUT', `/api/participants/${agentId}`, { body: { kind: 'agent' } });
-  await api('PUT', `/api/participants/${userId}`, { body: {} });
-  const put = await api('PUT', `/api/agents/${agentId}/endpoint`, {
-    body: { origin_url: agent.url, ...endpoint },
-  });
-  if (put.status >= 300) throw new Error(JSON.stringify(put.body));
-  const made = await api('POST', '/api/sessions', { body: { initiator_id: userId, peer_id: agentId } });
-  return { id: made.body.session.id, agentId };
+  await put(server, `/api/participants/${agentId}`, { kind: 'agent' });
+  await put(server, `/api/agents/${agentId}/endpoint`, { origin_url: url, ...endpoint });
+  return agentId;
+}
+
+async function makeUser(server: TestServer, agentId: string): Promise<string> {
+  const userId = userIdOf(agentId);
+  await put(server, `/api/participants/${userId}`, {});
+  return userId;
+}
+
+export async function makeSession({ api }: TestServer, body: object): Promise<string> {
+  const made = await api('POST', '/api/sessions', { body });
+  if (made.status >= 300) throw new Error(JSON.stringify(made.body));
+  return made.body.session.id;
+}
+
+async function put({ api }: TestServer, path: string, body: object): Promise<void> {
+  const answer = await api('PUT', path, { body });
+  if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
+}
+
+function userIdOf(agentId: string): string {
+  return agentId.replace('agent:a', 'user:u');
+}
+
+/** Sends a text as the one who talks to the agent. */
+export async function say({ api }: TestServer, { id, agentId }: AgentSession, text = 'Hi'): Promise<void> {
+  const body = { sender_id: userIdOf(agentId), content: { text } };
+  const answer = await api('POST', `/api/sessions/${id}/messages`, { body });
+  if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
+}
+
+export async function closeSession({ api }: TestServer, { id }: AgentSession): Promise<void> {
+  const answer = await api('PATCH', `/api/sessions/${id}`, { body: { status: 'closed' } });
+  if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
+}
+
+export async function removeAgent({ api }: TestServer, { id, agentId }: AgentSession): Promise<void> {
+  const answer = await api('DELETE', `/api/sessions/${id}/members/${agentId}`);
+  if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
 }
 
 /** Joins the session as the one who talks to the agent. */
 export async function joinAs(server: TestServer, session: AgentSession): Promise<SessionClient> {
-  const client = await SessionClient.open(
-    server.socketUrl(session.agentId.replace('agent:a', 'user:u')),
-    session.id,
-  );
+  const client = await SessionClient.open(server.socketUrl(userIdOf(session.agentId)), session.id);
   await client.join();
   return client;
 }
@@ -56,7 +112,7 @@ export function timelineOf(client: SessionClient): string[] {
 }
 
 /** The agent's turns, the newest first. */
-async function turnsOf({ api }: TestServer, { agentId }: AgentSession): Promise<RawFrame[]> {
+export async function turnsOf({ api }: TestServer, { agentId }: AgentSession): Promise<RawFrame[]> {
   const { body } = await api('GET', `/api/agents/${agentId}/turns`);
   return body.turns;
 }
@@ -75,4 +131,12 @@ export async function turnsAtRest(server: TestServer, session: AgentSession): Pr
 export async function messagesOf({ api }: TestServer, { id }: AgentSession): Promise<RawFrame[]> {
   const { body } = await api('GET', `/api/sessions/${id}/messages?limit=200`);
   return body.messages;
+}
+
+/** The attempts to call the agent, oldest first, once there are so many. */
+export function deliveriesOf({ api }: TestServer, agentId: string, count: number): Promise<RawFrame[]> {
+  return waitUntil(async () => {
+    const { body } = await api('GET', `/api/agents/${agentId}/deliveries`);
+    return body.deliveries.length >= count && body.deliveries.reverse();
+  });
 }

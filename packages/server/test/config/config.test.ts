@@ -274,6 +274,48 @@ describe('authentication', () => {
   );
 });
 
+describe('agents', () => {
+  const secret = { FLEETLM_JWT_SECRET: 'x'.repeat(32) };
+
+  test.each([
+    ['a developer’s own server', {}, true],
+    ['with tokens', secret, false],
+    [
+      'beyond loopback',
+      { HOST: '0.0.0.0', FLEETLM_AUTH: 'none', FLEETLM_INSECURE_ALLOW_NO_AUTH: '1' },
+      false,
+    ],
+    ['in production', { NODE_ENV: 'production', ...secret }, false],
+    ['if it is said', { ...secret, FLEETLM_AGENT_ALLOW_LOOPBACK: '1' }, true],
+    ['unless it is said', { FLEETLM_AGENT_ALLOW_LOOPBACK: '0' }, false],
+  ])('agents on this machine may be called: %s %j %s', (_name, env, expected) => {
+    expect(parseConfig(env as Record<string, string>).agents.guard.allowLoopback).toBe(expected);
+  });
+
+  test('allowed networks are told apart by family', () => {
+    const { ipv4, ipv6 } = parseConfig({ FLEETLM_AGENT_ALLOWED_CIDRS: '10.1.0.0/16, fd12::/16,10.9.9.9' })
+      .agents.guard.allowedRanges;
+    const allowed = ['10.1.2.3', '10.9.9.9', '10.2.0.0', '10.9.9.8'].map((address) =>
+      ipv4.check(address, 'ipv4'),
+    );
+    expect(allowed).toEqual([true, true, false, false]);
+    expect(['fd12::1', 'fd13::1', '::ffff:10.1.2.3'].map((address) => ipv6.check(address, 'ipv6'))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  test.each(['10.0.0.0/33', '10.1', 'agent.example', '10.0.0.0/8/8', 'fd00::/129', '10.0.0.0/'])(
+    '%s is no network',
+    (text) => {
+      expect(problemsOf({ FLEETLM_AGENT_ALLOWED_CIDRS: text })[0]).toMatch(
+        /must be a list of addresses and subnets/,
+      );
+    },
+  );
+});
+
 describe('tracing', () => {
   test.each([
     ['http://collector:4318', 'http://collector:4318/v1/traces'],

@@ -19,7 +19,8 @@ export interface Conclusion {
  * What became of it:
  * - `ended`: committed; `seq` is that of its last message.
  * - `stop_requested`: a stop was committed first: the turn can end only as stopped.
- * - `refused`: the session takes no message of the agent any more; the turn has failed, nothing was stored.
+ * - `refused`: the session takes no message of the agent any more; the turn has failed, or is stopped if it was to be;
+ *   nothing was stored.
  * - `lost`: it is another node's, or over.
  */
 export type ConclusionOutcome =
@@ -42,14 +43,17 @@ export async function concludeTurn(
   conclusion: Conclusion,
   options: ConcludeOptions,
 ): Promise<ConclusionOutcome> {
-  const { drafts } = conclusion;
+  const { drafts, status } = conclusion;
   const last = drafts.at(-1);
   if (last === undefined) return endWithout(turn, conclusion, options);
   for (let attempt = 0; ; attempt++) {
     const outcome = await appendUpTo(last, drafts.slice(0, -1), options);
     if (isWritten(outcome)) return { kind: 'ended', seq: 'message' in outcome ? outcome.message.seq : null };
     if (outcome.kind === 'turn_ended') return judgeLoss(turn, options);
-    if (isRefused(outcome)) return refuse(turn, outcome.kind, options);
+    if (isRefused(outcome)) {
+      const refusal = { status: status === 'stopped' ? status : ('failed' as const), error: outcome.kind };
+      return refuse(turn, refusal, options);
+    }
     const { log, signal } = options;
     log.warn(
       { turn_id: turn.id, outcome: outcome.kind },
@@ -104,11 +108,11 @@ function isRefused({ kind }: Outcome): boolean {
 
 async function refuse(
   turn: RunningTurn,
-  reason: string,
+  { status, error }: Omit<Conclusion, 'drafts'>,
   options: ConcludeOptions,
 ): Promise<ConclusionOutcome> {
   const { store, signal, log } = options;
-  const isEnded = await persist(() => store.end(turn, 'failed', reason), signal, log);
+  const isEnded = await persist(() => store.end(turn, status, error), signal, log);
   return isEnded ? { kind: 'refused' } : judgeLoss(turn, options);
 }
 

@@ -109,9 +109,11 @@ export class TurnAnswer {
         case 'stop_requested':
           wanted = 'stopped';
           break;
-        case 'refused':
-          this.#stream?.close('error');
-          return { termination: 'error', seq: null };
+        case 'refused': {
+          const refused = ended === 'stopped' ? ended : 'error';
+          this.#stream?.close(refused);
+          return { termination: refused, seq: null };
+        }
         case 'lost':
           this.#stream?.close('interrupted');
           return null;
@@ -136,7 +138,7 @@ export class TurnAnswer {
       log,
     );
     // A stop that was committed first is told to us next; a lost turn by its lease.
-    if (!isOurs) return false;
+    if (!isOurs || this.#isLost) return false;
     this.resume(stream, []);
     if (this.#cut !== null) return false;
     return this.#push(this.#stream!, chunk);
@@ -154,7 +156,8 @@ export class TurnAnswer {
     shortfall: Shortfall | null,
   ): Conclusion {
     const status = turnEndOf(termination);
-    const error = ending?.problem ?? operatorsText(shortfall);
+    const isOwnError = termination === 'error' && ending?.problem === null && shortfall === null;
+    const error = isOwnError ? 'agent_error' : (ending?.problem ?? operatorsText(shortfall));
     return { status, error, drafts: this.#draftsOf({ status, error }, ending) };
   }
 

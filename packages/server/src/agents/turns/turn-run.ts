@@ -187,7 +187,10 @@ export class TurnRun {
     endpoint: Prepared['endpoint'],
     call: Pick<Delivery, 'latencyMs' | 'excerpt'>,
   ): Promise<RunOutcome> {
-    if (this.#cut !== null) return this.#endCut();
+    if (this.#cut !== null) {
+      this.#log(call, 'failed', failure);
+      return this.#endCut();
+    }
     const { store, endpoints } = this.#parts;
     const { turn } = this;
     this.#errorReason = failure.reason;

@@ -10,7 +10,11 @@ import type { RunningTurn } from './turn.ts';
 export interface Claims {
   readonly claimed: readonly RunningTurn[];
   /** Pending turns whose time has not come. */
-  readonly waiting: readonly { readonly sessionId: SessionId; readonly dueInMs: number }[];
+  readonly waiting: readonly {
+    readonly id: TurnId;
+    readonly sessionId: SessionId;
+    readonly dueInMs: number;
+  }[];
   /** Running turns that a pending one may interrupt. */
   readonly interrupted: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
 }
@@ -100,7 +104,11 @@ export class TurnStore {
     const found = (what: FoundRow['found']) => rows.filter((row) => row.found === what);
     return {
       claimed: found('claimed').map(toRunningTurn),
-      waiting: found('waiting').map((row) => ({ sessionId: row.session_id, dueInMs: row.due_in_ms ?? 0 })),
+      waiting: found('waiting').map((row) => ({
+        id: row.id,
+        sessionId: row.session_id,
+        dueInMs: row.due_in_ms ?? 0,
+      })),
       interrupted: found('interrupted').map((row) => ({ id: row.id, sessionId: row.session_id })),
     };
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { endpointReplySchema } from '@fleetlm/protocol';
-import type { ApiAnswer } from '@fleetlm/testkit';
+import { type ApiAnswer, waitUntil } from '@fleetlm/testkit';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EndpointFixture } from './endpoint-fixture.ts';
 
@@ -85,8 +86,20 @@ describe('PUT /api/agents/:id/endpoint', () => {
 
   test('two that make one at once make one: the secret that is shown is the one that signs', async () => {
     const id = await fixture.newAgent();
-    const answers = await Promise.all([1, 2, 3, 4].map(() => fixture.put(id, { origin_url: origin })));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    // Both find none and wait at its key, for one that is never committed.
+    const holder = new Client(fixture.server.database.target);
+    await holder.connect();
+    await holder.query(`begin; insert into agent_endpoints
+      (agent_id, origin_url, timeout_ms, idle_timeout_ms, max_duration_ms, max_attempts, backoff_ms, history_mode, history_limit, signing_secret)
+      values ('${id}', 'x', 1, 1, 1, 1, '{}', 'last', 1, 'x')`);
+    const puts = Promise.all([1, 2].map(() => fixture.put(id, { origin_url: origin })));
+    const waiting = `select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock' and query like 'insert into "agent_endpoints"%'`;
+    await waitUntil(async () => (await fixture.query(waiting)).length === 2, { what: 'both to wait' });
+    await holder.query('rollback');
+    await holder.end();
+    const answers = await puts;
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     const secrets = answers.map(({ body }) => body.endpoint.signing_secret).filter(Boolean);
     expect(secrets).toEqual([(await stored(id))?.['signing_secret']]);
   });

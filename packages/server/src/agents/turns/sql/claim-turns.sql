@@ -27,8 +27,8 @@ resumed as (
   left join participants p on p.id = t.agent_id
   where (t.lease_until < statement_timestamp() or t.lease_owner is null and t.next_attempt_at <= statement_timestamp())
     and t.id <> all ($5::text[])
-    -- Whoever has shown something is ended, not called; without an endpoint it fails.
-    and (t.stream_id is not null or e.agent_id is null or e.status = 'enabled' and p.status = 'active')
+    -- Whoever has shown something, or is to stop, is ended, not called; without an endpoint it fails.
+    and (t.stream_id is not null or t.stop_requested_at is not null or e.agent_id is null or e.status = 'enabled' and p.status = 'active')
   limit $6
   for no key update of t skip locked
 ),

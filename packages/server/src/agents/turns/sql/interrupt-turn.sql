@@ -2,14 +2,14 @@
 -- is about to end it: then nothing is to be interrupted.
 -- $1 the running turn
 with running as (
-  select id, session_id, agent_id, from_seq
+  select id, session_id, agent_id, from_seq, hop
   from agent_turns
   where id = $1 and status = 'running' and stop_requested_at is null
   for no key update skip locked
 ),
 widened as (
   update agent_turns p
-  set from_seq = least(p.from_seq, running.from_seq)
+  set from_seq = least(p.from_seq, running.from_seq), hop = least(p.hop, running.hop)
   from running
   where p.session_id = running.session_id and p.agent_id = running.agent_id and p.status = 'pending'
   returning p.id

@@ -29,8 +29,10 @@ judged as materialized (
       ), 0)
       else 0
     end as hop,
-    -- The agents that the message wakes, whether its hop lets it or not; null: none.
-    case when agent_ids is not null and kind <> 'system' and outcome in ('stored', 'already_stored') then (
+    -- The agents that the message wakes, whether its hop lets it or not; null: none. What was left of an answer by a
+    -- stop wakes nobody: else agents would go on among themselves after it.
+    case when agent_ids is not null and kind <> 'system' and outcome in ('stored', 'already_stored')
+      and ends_as is distinct from 'stopped' then (
       select array_agg(agent.id)
       from unnest(agent_ids) as agent (id)
       where agent.id <> sender_id
