@@ -15,9 +15,17 @@ export interface SeenChunk {
   readonly chunk: { readonly type: string; readonly delta?: string };
 }
 
+/** A running stream, as a join reply has it. */
+export interface SeenStream {
+  readonly stream_id: string;
+  readonly message_id: string;
+  readonly next_index: number;
+}
+
 /** What a follower was shown. */
 export type Shown =
   | { readonly kind: 'message'; readonly message: SeenMessage }
+  | { readonly kind: 'stream'; readonly stream: SeenStream }
   | { readonly kind: 'chunk'; readonly chunk: SeenChunk };
 
 /** After the last acknowledgement: how long it may take to see it, restarts included. */
@@ -126,7 +134,8 @@ export class Follower implements AsyncDisposable {
         : new Error(`join refused: ${JSON.stringify(response)}`);
     }
     const missed = response.messages.map((message: SeenMessage) => ({ kind: 'message', message }));
-    for (const shown of [...missed, ...early]) this.#show(shown);
+    const running = response.streams.map((stream: SeenStream) => ({ kind: 'stream', stream }));
+    for (const shown of [...missed, ...running, ...early]) this.#show(shown);
     isIn = true;
     return client;
   }

@@ -8,7 +8,13 @@ import { seededRandom } from './seeded-random.ts';
 import type { ServerUnderLoad } from './spawned-server.ts';
 import type { TestDatabase } from './test-database.ts';
 import { callApi } from './test-server.ts';
-import { judgeTimeline, judgeTurns, type SeenTurn, type WakingMessage } from './turn-oracle.ts';
+import {
+  findUnknownStreams,
+  judgeTimeline,
+  judgeTurns,
+  type SeenTurn,
+  type WakingMessage,
+} from './turn-oracle.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface TurnLoadOptions {
@@ -96,26 +102,28 @@ export class TurnLoad implements AsyncDisposable {
 
   /** What is wrong, by what Postgres has and by what each follower has seen; nothing, it should be. */
   async violations(): Promise<string[]> {
-    const turns = await this.#turns();
+    const all = await this.#turns();
     const violations: string[] = [];
     for (const session of this.#sessions) {
       const log = await readLog(await this.#server.url(), session.id);
       const { follower } = session;
+      const turns = all.filter((turn) => turn.session_id === session.id);
       await follower.reach(log.length);
       const found = [
         ...judgeTurns({
           wanted: session.wanted.map((message) => toWaking(message)),
           log,
-          turns: turns.filter((turn) => turn.session_id === session.id),
+          turns,
           redelivered: this.#redelivered,
           said: this.#options.agents.said,
         }),
         ...compareWithLog(follower.participantId, follower.seen, log),
         ...judgeTimeline(follower.participantId, follower.timeline),
+        ...findUnknownStreams(follower.participantId, follower.timeline, turns),
       ];
       violations.push(...found.map((violation) => `${session.id}: ${violation}`));
     }
-    const failed = turns.filter(({ id, status }) => this.#redelivered.has(id) && status !== 'completed');
+    const failed = all.filter(({ id, status }) => this.#redelivered.has(id) && status !== 'completed');
     return [...violations, ...failed.map(({ id }) => `turn ${id} was redelivered, and not answered`)];
   }
 

@@ -52,26 +52,42 @@ export function judgeTurns(truth: SessionTruth): string[] {
   }
 }
 
-/** What nobody may be shown: chunks after the end of their stream, or after its message; indexes that go back. */
+/** What nobody may be shown: chunks after the end of their stream, or after its message; indexes with a gap. */
 export function judgeTimeline(who: string, timeline: readonly Shown[]): string[] {
-  const violations: string[] = [];
   const ended = new Set<string>();
-  const nextIndex = new Map<string, number>();
-  for (const shown of timeline) {
+  const nextIndexes = new Map<string, number>();
+  return timeline.flatMap((shown) => {
     if (shown.kind === 'message') {
       ended.add(shown.message.id);
-      continue;
+      return [];
     }
-    const { message_id: id, index, chunk } = shown.chunk;
-    const isTerminal = terminalTypes.has(chunk.type);
-    if (ended.has(id)) violations.push(`${who} was shown ${chunk.type} (${index}) after the end of ${id}`);
-    // What a dead node showed last may not have been saved: the terminal chunk of its successor counts as it is.
-    if (!isTerminal && index < (nextIndex.get(id) ?? 0))
-      violations.push(`${who} was shown ${id}/${index} late`);
-    nextIndex.set(id, index + 1);
+    const { message_id: id } = streamOf(shown)!;
+    const nextIndex = nextIndexes.get(id) ?? 0;
+    const isTerminal = shown.kind === 'chunk' && terminalTypes.has(shown.chunk.chunk.type);
+    nextIndexes.set(id, shown.kind === 'stream' ? shown.stream.next_index : shown.chunk.index + 1);
+    const what = JSON.stringify(shown);
+    if (ended.has(id)) return [`${who} was shown ${what} after the end`];
     if (isTerminal) ended.add(id);
-  }
-  return violations;
+    // Whoever ends a dead node's stream may not know its last chunks: a terminal one counts whatever its index.
+    const hasGap = shown.kind === 'chunk' && !isTerminal && shown.chunk.index !== nextIndex;
+    return hasGap ? [`${who} was shown ${what} instead of ${nextIndex}`] : [];
+  });
+}
+
+/** What somebody was shown of streams of which no turn knows. */
+export function findUnknownStreams(
+  who: string,
+  timeline: readonly Shown[],
+  turns: readonly SeenTurn[],
+): string[] {
+  const known = new Set(turns.map((turn) => turn.stream_id));
+  const shown = new Set(timeline.flatMap((each) => streamOf(each)?.stream_id ?? []));
+  return [...shown].filter((id) => !known.has(id)).map((id) => `${who} was shown ${id}, which is no turn's`);
+}
+
+function streamOf(shown: Shown): { readonly stream_id: string; readonly message_id: string } | null {
+  if (shown.kind === 'message') return null;
+  return shown.kind === 'stream' ? shown.stream : shown.chunk;
 }
 
 const terminalTypes: ReadonlySet<string> = new Set(['finish', 'abort', 'error']);
