@@ -65,7 +65,7 @@ async function put({ api }: TestServer, path: string, body: object): Promise<voi
   if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
 }
 
-function userIdOf(agentId: string): string {
+export function userIdOf(agentId: string): string {
   return agentId.replace('agent:a', 'user:u');
 }
 
