@@ -6,6 +6,7 @@ export * from './data-dir.ts';
 export * from './describe-schema.ts';
 export * from './dns-server.ts';
 export * from './fill-inbox.ts';
+export * from './hostile-modes.ts';
 export * from './inbox-client.ts';
 export * from './injected.ts';
 export * from './jwks-server.ts';
