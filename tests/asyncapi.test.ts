@@ -33,7 +33,11 @@ beforeAll(async () => {
     overrides: {
       turns: (registry) => {
         streams = registry;
-        return { stop: async () => [], write: () => Promise.reject(new Error('nobody writes')) };
+        return {
+          stop: async () => [],
+          recheck: async () => {},
+          write: () => Promise.reject(new Error('nobody writes')),
+        };
       },
     },
   });

@@ -53,6 +53,7 @@ beforeAll(async () => {
         streams = registry;
         return {
           stop: async () => [],
+          recheck: async () => {},
           write: async () => ({ ok: true, value: { ...facts, seq: null, termination: 'finish' } }),
         };
       },

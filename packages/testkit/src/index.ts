@@ -8,6 +8,7 @@ export * from './dns-server.ts';
 export * from './fickle-agents.ts';
 export * from './fill-inbox.ts';
 export * from './follower.ts';
+export * from './hostile-modes.ts';
 export * from './inbox-client.ts';
 export * from './injected.ts';
 export * from './jwks-server.ts';

@@ -14,8 +14,18 @@ export async function startAgentSession(
   agent: AgentServer,
   endpoint: object = {},
 ): Promise<AgentSession> {
-  const agentId = await makeAgent(server, agent.url, endpoint);
-  const userId = await makeUser(server, agentId);
+  return startAgentSessionAt(server, agent.url, endpoint);
+}
+
+/** The same with whatever listens at the URL. */
+export async function startAgentSessionAt(
+  server: TestServer,
+  url: string,
+  endpoint: object = {},
+): Promise<AgentSession> {
+  const agentId = await makeAgent(server, url, endpoint);
+  const userId = userIdOf(agentId);
+  await makeUser(server, userId);
   const id = await makeSession(server, { initiator_id: userId, peer_id: agentId });
   return { id, agentId };
 }
@@ -31,7 +41,8 @@ export async function startAgentGroup(
     agentIds.push(await makeAgent(server, agent.url, endpoints[index]));
   }
   const [agentId] = agentIds as [string];
-  const userId = await makeUser(server, agentId);
+  const userId = userIdOf(agentId);
+  await makeUser(server, userId);
   const id = await makeSession(server, { kind: 'group', initiator_id: userId, member_ids: agentIds });
   for (const memberId of agentIds) {
     await put(server, `/api/sessions/${id}/members/${memberId}`, { wake: 'always' });
@@ -48,10 +59,8 @@ export async function makeAgent(server: TestServer, url: string, endpoint: objec
   return agentId;
 }
 
-async function makeUser(server: TestServer, agentId: string): Promise<string> {
-  const userId = userIdOf(agentId);
+export async function makeUser(server: TestServer, userId: string): Promise<void> {
   await put(server, `/api/participants/${userId}`, {});
-  return userId;
 }
 
 export async function makeSession({ api }: TestServer, body: object): Promise<string> {
@@ -65,7 +74,7 @@ async function put({ api }: TestServer, path: string, body: object): Promise<voi
   if (answer.status >= 300) throw new Error(JSON.stringify(answer.body));
 }
 
-function userIdOf(agentId: string): string {
+export function userIdOf(agentId: string): string {
   return agentId.replace('agent:a', 'user:u');
 }
 

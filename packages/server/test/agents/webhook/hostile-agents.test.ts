@@ -1,9 +1,18 @@
 import type { Socket } from 'node:net';
-import { gzipSync } from 'node:zlib';
-import { RawHttpServer, waitUntil } from '@fleetlm/testkit';
+import {
+  type HostileMode,
+  hostileModes,
+  httpHead,
+  maxUnreadBytes,
+  RawHttpServer,
+  sendEveryMs,
+  sendForever,
+  sixtyFourKib,
+  textDelta,
+  waitUntil,
+} from '@fleetlm/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { readAnswer } from '../../../src/agents/answer/read-answer.ts';
-import type { FailureReason } from '../../../src/agents/call-failure.ts';
 import type { CallLimits } from '../../../src/agents/webhook/webhook-client.ts';
 import { callOf, failureOf, localClient, patient, readToEnd } from './call-fixture.ts';
 
@@ -12,8 +21,11 @@ import { callOf, failureOf, localClient, patient, readToEnd } from './call-fixtu
 const client = localClient();
 // One limit each, so that a busy machine cannot run into another. The first also bounds the connect.
 const shortFirst: CallLimits = { ...patient, firstChunkMs: 250 };
-const shortIdle: CallLimits = { ...patient, idleMs: 100 };
-const shortWhole: CallLimits = { ...patient, maxDurationMs: 300 };
+const limitsBy: Readonly<Record<NonNullable<HostileMode['limit']>, CallLimits>> = {
+  first_chunk: shortFirst,
+  idle: { ...patient, idleMs: 100 },
+  whole: { ...patient, maxDurationMs: 300 },
+};
 
 let agent: RawHttpServer;
 
@@ -26,301 +38,13 @@ afterEach(async () => {
 });
 afterAll(() => agent[Symbol.asyncDispose]());
 
-function head(type = 'text/event-stream', ...headers: readonly string[]): string {
-  return ['HTTP/1.1 200 OK', `content-type: ${type}`, ...headers, '', ''].join('\r\n');
-}
-
-/** Again and again, as fast as it is taken. */
-function forever(socket: Socket, piece: string | Buffer): void {
-  const send = () => {
-    while (!socket.destroyed && socket.write(piece));
-  };
-  socket.on('drain', send);
-  send();
-}
-
-function everyMs(socket: Socket, ms: number, send: () => void): void {
-  const timer = setInterval(send, ms);
-  socket.on('close', () => clearInterval(timer));
-}
-
-const text = 'data: {"type":"text-delta","id":"1","delta":"x"}\n\n';
-const kib64 = Buffer.alloc(64 << 10, 'x');
-
-interface Mode {
-  readonly name: string;
-  readonly answer: (socket: Socket) => void;
-  readonly reason: FailureReason | null;
-  readonly retryable?: boolean;
-  readonly limits?: CallLimits;
-}
-
-const modes: readonly Mode[] = [
-  {
-    name: 'no reply',
-    answer: () => {},
-    reason: 'first_chunk_timeout',
-    retryable: true,
-    limits: shortFirst,
-  },
-  {
-    name: 'headers, then nothing',
-    answer: (socket) => socket.write(head()),
-    reason: 'first_chunk_timeout',
-    retryable: true,
-    limits: shortFirst,
-  },
-  {
-    name: 'a chunk, then nothing',
-    answer: (socket) => socket.write(head() + text),
-    reason: 'idle_timeout',
-    retryable: true,
-    limits: shortIdle,
-  },
-  {
-    name: 'one byte at a time, for ever',
-    answer: (socket) => {
-      socket.write(head());
-      everyMs(socket, 20, () => socket.write(':'));
-    },
-    reason: 'duration_exceeded',
-    limits: shortWhole,
-  },
-  {
-    name: 'one byte of the headers at a time',
-    answer: (socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nx: ');
-      everyMs(socket, 20, () => socket.write('y'));
-    },
-    reason: 'first_chunk_timeout',
-    retryable: true,
-    limits: shortFirst,
-  },
-  {
-    name: 'an endless body',
-    answer: (socket) => {
-      socket.write(head());
-      forever(socket, text.repeat(50).replaceAll('x', 'x'.repeat(1_000)));
-    },
-    reason: 'answer_too_large',
-  },
-  {
-    name: 'a gzip bomb',
-    answer: (socket) =>
-      socket.end(Buffer.concat([Buffer.from(head('text/plain', 'content-encoding: gzip')), bomb])),
-    reason: 'encoded',
-  },
-  ...[301, 302, 303, 304, 307, 308].map((status) => ({
-    name: `a redirect ${status}`,
-    answer: (socket: Socket) =>
-      void socket.end(
-        `HTTP/1.1 ${status} Moved\r\nlocation: ${agent.url('/elsewhere')}\r\ncontent-length: 0\r\n\r\n`,
-      ),
-    reason: 'redirected' as const,
-  })),
-  {
-    name: 'garbage instead of HTTP',
-    answer: (socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'),
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: 'another protocol',
-    answer: (socket) =>
-      socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nbytes'),
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: 'a reset before the headers',
-    answer: (socket) => socket.resetAndDestroy(),
-    reason: 'connection_lost',
-    retryable: true,
-  },
-  {
-    name: 'an end before the headers',
-    answer: (socket) => socket.end(),
-    reason: 'connection_lost',
-    retryable: true,
-  },
-  {
-    name: 'a reset after the headers',
-    answer: (socket) =>
-      socket.write(head('text/event-stream', 'content-length: 99'), () => socket.resetAndDestroy()),
-    reason: 'connection_lost',
-    retryable: true,
-  },
-  {
-    name: 'endless 1xx',
-    answer: (socket) => forever(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n'.repeat(100)),
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: '1xx, slowly, for ever',
-    answer: (socket) => everyMs(socket, 20, () => socket.write('HTTP/1.1 102 Processing\r\n\r\n')),
-    reason: 'first_chunk_timeout',
-    retryable: true,
-    limits: shortFirst,
-  },
-  {
-    name: 'a header of 1 MB',
-    answer: (socket) => socket.write(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(1 << 20)}\r\n\r\n`),
-    reason: 'headers_too_large',
-  },
-  {
-    name: 'endless headers',
-    answer: (socket) => {
-      socket.write('HTTP/1.1 200 OK\r\n');
-      forever(socket, 'x: y\r\n'.repeat(1_000));
-    },
-    reason: 'headers_too_large',
-  },
-  {
-    name: 'endless trailers',
-    answer: (socket) => {
-      socket.write(`${head('text/plain', 'transfer-encoding: chunked')}1\r\nx\r\n0\r\n`);
-      forever(socket, 'x: y\r\n'.repeat(1_000));
-    },
-    reason: 'headers_too_large',
-  },
-  {
-    name: 'an endless chunk extension',
-    answer: (socket) => {
-      socket.write(`${head('text/plain', 'transfer-encoding: chunked')}1;x=`);
-      forever(socket, kib64);
-    },
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: 'a content-length that is too long',
-    answer: (socket) => socket.end(`${head('text/plain', 'content-length: 99')}short`),
-    reason: 'connection_lost',
-    retryable: true,
-  },
-  {
-    name: 'a content-length that is too short: the rest is not read',
-    answer: (socket) => socket.end(`${head('text/plain', 'content-length: 5')}short, but longer`),
-    reason: null,
-  },
-  {
-    name: 'two content-lengths',
-    answer: (socket) => socket.end(`${head('text/plain', 'content-length: 5', 'content-length: 6')}short!`),
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: 'broken chunked encoding',
-    answer: (socket) => socket.end(`${head('text/plain', 'transfer-encoding: chunked')}zz\r\nhello\r\n`),
-    reason: 'invalid_http',
-    retryable: true,
-  },
-  {
-    name: 'chunked encoding that is cut',
-    answer: (socket) => socket.end(`${head('text/plain', 'transfer-encoding: chunked')}5\r\nhel`),
-    reason: 'connection_lost',
-    retryable: true,
-  },
-  {
-    name: 'an endless line of events',
-    answer: (socket) => {
-      socket.write(`${head()}data: `);
-      forever(socket, kib64);
-    },
-    reason: 'line_too_large',
-  },
-  {
-    name: 'an endless line of JSON',
-    answer: (socket) => {
-      socket.write(`${head('application/x-ndjson')}{"type":"`);
-      forever(socket, kib64);
-    },
-    reason: 'line_too_large',
-  },
-  {
-    name: 'an endless document',
-    answer: (socket) => {
-      socket.write(`${head('application/json')}{"text":"`);
-      forever(socket, kib64);
-    },
-    reason: 'answer_too_large',
-  },
-  {
-    name: '20,001 chunks',
-    answer: (socket) => socket.end(head() + 'data: {"type":"x"}\n\n'.repeat(20_001)),
-    reason: 'too_many_chunks',
-  },
-  {
-    name: '20,000 chunks',
-    answer: (socket) =>
-      socket.end(`${head()}${'data: {"type":"x"}\n\n'.repeat(19_999)}data: {"type":"finish"}\n\n`),
-    reason: null,
-  },
-  {
-    name: 'a page of HTML as an event stream',
-    answer: (socket) => socket.end(`${head()}<html>\n\n<body>data: hello</body>\n\n`),
-    reason: 'invalid_answer',
-  },
-  {
-    name: 'a page of HTML',
-    answer: (socket) => socket.end(`${head('text/html')}<html></html>`),
-    reason: 'unknown_content_type',
-  },
-  {
-    name: 'deep JSON',
-    answer: (socket) => socket.end(head('application/json') + '['.repeat(1_000_000)),
-    reason: 'invalid_answer',
-  },
-  {
-    name: 'invalid UTF-8',
-    answer: (socket) =>
-      socket.end(Buffer.concat([Buffer.from(head('text/plain')), Buffer.alloc(1_000, 0xff)])),
-    reason: null,
-  },
-  {
-    name: '410',
-    answer: (socket) => socket.end('HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n'),
-    reason: 'gone',
-  },
-  {
-    name: '204 with a body',
-    answer: (socket) => socket.end('HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\nhello'),
-    reason: null,
-  },
-  {
-    name: '202 with an endless body',
-    answer: (socket) => {
-      socket.write('HTTP/1.1 202 Accepted\r\n\r\n');
-      forever(socket, kib64);
-    },
-    reason: null,
-  },
-  {
-    name: 'an error with an endless body',
-    answer: (socket) => {
-      socket.write('HTTP/1.1 500 No\r\n\r\n');
-      forever(socket, kib64);
-    },
-    reason: 'server_error',
-    retryable: true,
-  },
-  {
-    name: 'a connection that is closed at once',
-    answer: () => {},
-    reason: 'connection_lost',
-    retryable: true,
-  },
-];
-
-const bomb = gzipSync(Buffer.alloc(16 << 20));
-
 describe('each ends as documented, in time, and its connection is closed', () => {
-  test.each(modes)(
+  test.each(hostileModes)(
     '$name: $reason',
-    async ({ name, answer, reason, retryable = false, limits = patient }) => {
-      agent.answer = answer;
-      if (name === 'a connection that is closed at once') agent.greet = (socket) => void socket.end();
+    async ({ greet = () => {}, answer, reason, retryable = false, limit }) => {
+      agent.answer = (socket) => answer(socket, agent);
+      agent.greet = greet;
+      const limits = limit === undefined ? patient : limitsBy[limit];
       const [connections, requests] = [agent.connections, agent.requests.length];
       const beganMs = performance.now();
       const failure = await failureOf(await client.call(callOf(agent.url(), { limits })));
@@ -387,7 +111,7 @@ describe('each ends as documented, in time, and its connection is closed', () =>
 });
 
 test('what came before the failure counts', async () => {
-  agent.answer = (socket) => socket.write(head() + text.repeat(3), () => socket.resetAndDestroy());
+  agent.answer = (socket) => socket.write(httpHead() + textDelta.repeat(3), () => socket.resetAndDestroy());
   const outcome = await client.call(callOf(agent.url()));
   if (outcome.kind === 'failed') throw new Error('failed before its body');
   const { events, end } = await readToEnd(outcome);
@@ -397,18 +121,12 @@ test('what came before the failure counts', async () => {
 });
 
 describe('what is not read yet lies with the agent', () => {
-  /**
-   * What the kernel keeps of a connection on loopback, both ways, and what Node has read ahead. The process's own
-   * memory would tell less: buffers that are garbage count in it until they are collected.
-   */
-  const maxUnreadBytes = 32 << 20;
-
   test('while 20 agents send for ever: every call ends at 1 MiB', async () => {
     const sockets: Socket[] = [];
     agent.answer = (socket) => {
       sockets.push(socket);
-      socket.write(head('application/json'));
-      forever(socket, kib64);
+      socket.write(httpHead('application/json'));
+      sendForever(socket, sixtyFourKib);
     };
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => client.call(callOf(agent.url()))));
     for (const failure of await Promise.all(outcomes.map(failureOf))) {
@@ -422,8 +140,8 @@ describe('what is not read yet lies with the agent', () => {
     let sent = () => 0;
     agent.answer = (socket) => {
       sent = () => socket.bytesWritten;
-      socket.write(head());
-      forever(socket, kib64);
+      socket.write(httpHead());
+      sendForever(socket, sixtyFourKib);
     };
     const outcome = await client.call(callOf(agent.url()));
     if (outcome.kind === 'failed') throw new Error('failed before its body');
@@ -439,8 +157,8 @@ describe('what is not read yet lies with the agent', () => {
 
   test('a reader that leaves stops the agent', async () => {
     agent.answer = (socket) => {
-      socket.write(head());
-      everyMs(socket, 5, () => socket.write(text));
+      socket.write(httpHead());
+      sendEveryMs(socket, 5, () => socket.write(textDelta));
     };
     const outcome = await client.call(callOf(agent.url()));
     if (outcome.kind === 'failed') throw new Error('failed before its body');
