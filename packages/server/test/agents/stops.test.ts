@@ -113,6 +113,9 @@ test('while the append of the answer waits: the answer is stored as stopped, and
   gate.resolve();
   await other.untilSomebodyWaits();
   expect(await stop(session, turn.stream_id)).toEqual([turn.id]);
+  // Nobody is shown an end that is not committed.
+  await client.socket.settle();
+  expect(timelineOf(client).at(-1)).toBe('text-end');
   await other.release();
   expect(await turnsAtRest(server, session)).toMatchObject([{ status: 'stopped', reply_seq: 2 }]);
   await waitUntil(() => timelineOf(client).at(-1) === 'message assistant');
@@ -199,6 +202,21 @@ test('in a session that another node has closed: its stream ends, and nothing is
   expect(await messagesOf(server, session)).toHaveLength(1);
 });
 
+test('of a turn that a node left behind, whose agent is disabled now: it ends all the same', async () => {
+  const session = await startAgentSession(server, agent, { status: 'disabled' });
+  await say(server, session);
+  await queryOnce(`
+    update agent_turns
+    set status = 'running', attempt = 1, epoch = 1, lease_owner = 'gone', lease_until = now() + interval '1 hour'
+    where session_id = '${session.id}'
+  `);
+  expect(await stop(session)).toHaveLength(1);
+  expect(await turnsOf(server, session)).toMatchObject([{ status: 'running' }]);
+  await queryOnce(`update agent_turns set lease_until = now() where session_id = '${session.id}'`);
+  expect(await turnsAtRest(server, session)).toMatchObject([{ status: 'stopped' }]);
+  expect(agent.calls).toEqual([]);
+});
+
 describe('an agent that is to be interrupted', () => {
   test('is stopped by the next message, and then called with all that it has not answered', async () => {
     agent.answer = (response, call) =>
@@ -218,6 +236,21 @@ describe('an agent that is to be interrupted', () => {
     expect((await messagesOf(server, session)).map((message) => message.metadata.termination)).toEqual([
       ...[undefined, undefined, 'stopped', 'finish'],
     ]);
+  });
+
+  test('by an agent: with the hop of what it was called for first', async () => {
+    agent.answer = (response, call) =>
+      (agent.calls.length === 1 ? beginAnswer() : answerWith(202, 'text/plain', ''))(response, call);
+    await using other = await AgentServer.start(async (response, call) => {
+      await waitUntil(() => agent.calls.length === 1);
+      await answerText('I know')(response, call);
+    });
+    const session = await startAgentGroup(server, [agent, other], [{ when_busy: 'interrupt' }]);
+    await say(server, session);
+    await waitUntil(() => agent.calls.length === 2);
+    const [turn, first] = await turnsAtRest(server, session);
+    expect(first).toMatchObject({ status: 'stopped', from_seq: 1, to_seq: 1, hop: 1 });
+    expect(turn).toMatchObject({ status: 'completed', from_seq: 1, hop: 1 });
   });
 
   test('is not called again for a call that had failed', async () => {

@@ -1,6 +1,14 @@
-import { AgentServer, answerText, startTestServer, type TestServer, waitUntil } from '@fleetlm/testkit';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
+  type AgentCall,
+  AgentServer,
+  answerText,
+  startTestServer,
+  type TestServer,
+  waitUntil,
+} from '@fleetlm/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  type AgentSession,
   makeAgent,
   makeSession,
   messagesOf,
@@ -18,16 +26,17 @@ let agent: AgentServer;
 
 beforeAll(async () => {
   server = await startTestServer({ env: { FLEETLM_HOP_LIMIT: '4' } });
-  agent = await AgentServer.start();
-});
-afterEach(() => {
-  agent.calls.length = 0;
-  agent.answer = answerText('Hello');
+  agent = await AgentServer.start(answerText('Hello'));
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await agent[Symbol.asyncDispose]();
 });
+
+/** The calls of the session, as they came. */
+function callsOf({ id }: AgentSession): AgentCall[] {
+  return agent.calls.filter((call) => call.data.session.id === id);
+}
 
 /** Lets two agents talk to each other; returns what is in their session once nobody is called any more. */
 async function talkAmongAgents() {
@@ -41,7 +50,7 @@ async function talkAmongAgents() {
   return { messages: await messagesOf(server, session), first, second };
 }
 
-describe('a burst', () => {
+describe.concurrent('a burst', () => {
   test('is one call, once nobody has written for as long as the debounce', async () => {
     const session = await startAgentSession(server, agent, { debounce_ms: 100 });
     for (const text of ['one', 'two', 'three']) await say(server, session, text);
@@ -49,7 +58,7 @@ describe('a burst', () => {
     expect(await turnsAtRest(server, session)).toMatchObject([
       { status: 'completed', from_seq: 1, to_seq: 3 },
     ]);
-    expect(agent.calls.map((call) => call.data.messages.length)).toEqual([3]);
+    expect(callsOf(session).map((call) => call.data.messages.length)).toEqual([3]);
   });
 
   test.each([
@@ -58,21 +67,21 @@ describe('a burst', () => {
   ])('of a group calls each agent when its own debounce is over: agent %i first', async (soon, late) => {
     const debounces = soon === 0 ? [20, 300] : [300, 20];
     const endpoints = debounces.map((debounce_ms) => ({ debounce_ms }));
-    const session = await startAgentGroup(server, [agent, agent], endpoints);
-    agent.answer = (response) => void response.writeHead(204).end();
+    await using quiet = await AgentServer.start((response) => void response.writeHead(204).end());
+    const session = await startAgentGroup(server, [quiet, quiet], endpoints);
     await say(server, session);
     for (const agentId of session.agentIds) await turnsAtRest(server, { ...session, agentId });
-    expect(agent.calls.map((call) => call.data.agent_id)).toEqual([
+    expect(quiet.calls.map((call) => call.data.agent_id)).toEqual([
       session.agentIds[soon],
       session.agentIds[late],
     ]);
     // Claimed by one statement they would be called at once.
-    const [first, second] = agent.calls.map((call) => Date.parse(JSON.parse(call.rawBody).timestamp));
+    const [first, second] = quiet.calls.map((call) => Date.parse(JSON.parse(call.rawBody).timestamp));
     expect(second! - first!).toBeGreaterThan(50);
   });
 });
 
-describe('an agent that is away', () => {
+describe.concurrent('an agent that is away', () => {
   test('keeps its pending turn while it is disabled, and is called when it is back', async () => {
     const session = await startAgentSession(server, agent);
     const path = `/api/participants/${session.agentId}`;
@@ -84,7 +93,7 @@ describe('an agent that is away', () => {
     expect(await turnsAtRest(server, session)).toMatchObject([
       { status: 'completed', from_seq: 1, to_seq: 2 },
     ]);
-    expect(agent.calls.length).toBe(1);
+    expect(callsOf(session)).toHaveLength(1);
   });
 
   test('without an endpoint has no turns', async () => {
@@ -104,7 +113,7 @@ describe('an agent that is away', () => {
     expect((await server.api(method, `/api/sessions/${session.id}${member}`, { body })).status).toBe(200);
     await server.api('PUT', `/api/agents/${session.agentId}/endpoint`, { body: { status: 'enabled' } });
     expect(await turnsAtRest(server, session)).toMatchObject([{ status: 'failed', error: reason }]);
-    expect(agent.calls).toEqual([]);
+    expect(callsOf(session)).toEqual([]);
     expect((await messagesOf(server, session)).filter((message) => message.metadata.turn_id)).toEqual([]);
   });
 });
