@@ -111,7 +111,7 @@ function buildRuntime(
   const pubsub = new LocalPubSub(metrics);
   const streams = new StreamRegistry({ pubsub, metrics });
   const actors = { db, pubsub, idleMs: config.sessions.idleMs, cache: config.cache, metrics, log };
-  const sessions = new SessionSupervisor(actors);
+  const sessions = new SessionSupervisor({ ...actors, streams });
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => activity.unwritten() });
   const store = new TurnStore(db, monotonicUlid()());
   const { failpoints } = config;

@@ -15,6 +15,7 @@ import type { Actor } from '../runtime/actor.ts';
 import type { Cache } from '../runtime/cache.ts';
 import { Mailbox } from '../runtime/mailbox.ts';
 import type { Db } from '../storage/database.ts';
+import type { StreamRegistry } from '../streams/stream-registry.ts';
 import { HotTail } from './hot-tail.ts';
 import { encodeReceipt, type Receipt, Receipts } from './receipts.ts';
 import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts';
@@ -22,6 +23,8 @@ import { type FeedReader, type FeedSource, SessionFeed } from './session-feed.ts
 export interface SessionServerOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
+  /** Are told what is read of the log: it may be newer than what this node has heard of. */
+  readonly streams: Pick<StreamRegistry, 'found'>;
   /** Tails of servers that were passivated. */
   readonly tails: Cache<SessionId, HotTail>;
   readonly metrics: Metrics;
@@ -192,17 +195,25 @@ export class SessionServer implements Actor, FeedSource {
   }
 
   async #readLog({ afterSeq, beforeSeq = Infinity, limit }: HistoryRange, end: number) {
-    const { db, metrics } = this.#options;
+    const { metrics } = this.#options;
     const startedMs = performance.now();
     const range = { afterSeq, beforeSeq: Math.min(beforeSeq, end), limit };
-    const page = await readHistory(db, this.#id, range);
+    const page = await this.#find(range);
     metrics.cacheAsked('session_tail', false, performance.now() - startedMs);
     return page;
   }
 
   /** What a join shows; each message more is another page of the table. It grows as messages come. */
   async #loadTail(): Promise<HotTail> {
-    return new HotTail(await readHistory(this.#options.db, this.#id, { limit: defaultPageSize }));
+    return new HotTail(await this.#find({ limit: defaultPageSize }));
+  }
+
+  /** A page of the log, in Postgres. */
+  async #find(range: HistoryRange): Promise<StoredMessage[]> {
+    const { db, streams } = this.#options;
+    const page = await readHistory(db, this.#id, range);
+    streams.found(this.#id, page);
+    return page;
   }
 
   #feedsOf(participantId: ParticipantId): SessionFeed[] {
@@ -221,10 +232,7 @@ export class SessionServer implements Actor, FeedSource {
 
   async #fillHole(): Promise<void> {
     while (this.lastSeq < this.#knownSeq) {
-      const page = await readHistory(this.#options.db, this.#id, {
-        afterSeq: this.lastSeq,
-        limit: maxPageSize,
-      });
+      const page = await this.#find({ afterSeq: this.lastSeq, limit: maxPageSize });
       if (page.length === 0) throw new Error(`the log ends at ${this.lastSeq}, before seq ${this.#knownSeq}`);
       this.#apply(page);
     }

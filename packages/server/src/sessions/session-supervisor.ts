@@ -7,6 +7,7 @@ import type { PubSub } from '../pubsub/pubsub.ts';
 import { Cache } from '../runtime/cache.ts';
 import { Supervisor } from '../runtime/supervisor.ts';
 import type { Db } from '../storage/database.ts';
+import type { StreamRegistry } from '../streams/stream-registry.ts';
 import type { HotTail } from './hot-tail.ts';
 import type { Receipt } from './receipts.ts';
 import { type Followings, SessionServer } from './session-server.ts';
@@ -14,6 +15,7 @@ import { type Followings, SessionServer } from './session-server.ts';
 export interface SessionSupervisorOptions {
   readonly db: Db;
   readonly pubsub: PubSub;
+  readonly streams: StreamRegistry;
   readonly idleMs: number;
   readonly cache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly metrics: Metrics;
@@ -35,13 +37,13 @@ export class SessionSupervisor implements Pick<AppendListener, 'committed' | 're
   #receiptTimer: NodeJS.Timeout | null = null;
   #changes = 0;
 
-  constructor({ db, pubsub, idleMs, cache, metrics, log }: SessionSupervisorOptions) {
+  constructor({ db, pubsub, streams, idleMs, cache, metrics, log }: SessionSupervisorOptions) {
     this.#metrics = metrics;
     const tails = new Cache<SessionId, HotTail>({ ...cache, sizeOf: (tail) => tail.size * bytesPerUnit });
     this.#actors = new Supervisor({
       name: 'session',
       idKey: 'session_id',
-      create: (id, crash) => new SessionServer(id, { db, pubsub, tails, metrics, crash }),
+      create: (id, crash) => new SessionServer(id, { db, pubsub, streams, tails, metrics, crash }),
       idleMs,
       log,
     });

@@ -1,4 +1,5 @@
 import type { SessionId, StreamId } from '@fleetlm/protocol';
+import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { PubSub } from '../pubsub/pubsub.ts';
 import type { Chunk } from './chunk.ts';
@@ -53,6 +54,19 @@ export class StreamRegistry {
   /** The streams of a session, oldest first. */
   of(sessionId: SessionId): readonly RunningStream[] {
     return this.#bySession.get(sessionId) ?? none;
+  }
+
+  /**
+   * Messages were found in the log of a session: a stream that has become one of them has ended, even if whoever runs it
+   * has not heard yet that the end is committed. Its last chunk must not come behind its message.
+   */
+  found(sessionId: SessionId, messages: readonly StoredMessage[]): void {
+    for (const stream of this.of(sessionId)) {
+      if (!messages.some(({ fields }) => fields.id === stream.facts.messageId)) continue;
+      // One that runs was taken over, and ended, by another node.
+      stream.end('interrupted');
+      stream.close();
+    }
   }
 
   find(streamId: StreamId): RunningStream | undefined {

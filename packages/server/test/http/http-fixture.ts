@@ -87,7 +87,8 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const directory = new ParticipantDirectory(db);
   const pubsub = new LocalPubSub(metrics);
   const actors = { db, pubsub, idleMs: 1_000, cache: config.cache, metrics, log: quietLog };
-  const sessions = new SessionSupervisor(actors);
+  const streams = new StreamRegistry({ pubsub, metrics });
+  const sessions = new SessionSupervisor({ ...actors, streams });
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
   appender.listen({
     committed: (messages) => sessions.committed(messages),
@@ -112,7 +113,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     directory,
     sessions,
     inboxes,
-    streams: new StreamRegistry({ pubsub, metrics }),
+    streams,
     turns: noTurns,
     limits,
     maxGroupMembers,

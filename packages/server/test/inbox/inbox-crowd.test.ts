@@ -10,6 +10,7 @@ import type { Broadcast } from '../../src/pubsub/broadcast.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import { SessionSupervisor } from '../../src/sessions/session-supervisor.ts';
 import type { Db } from '../../src/storage/database.ts';
+import { StreamRegistry } from '../../src/streams/stream-registry.ts';
 import { alice, createFixture, draft, type Fixture, listener } from '../conversation/fixtures.ts';
 import { RecordingReader } from '../sessions/fixtures.ts';
 
@@ -52,7 +53,7 @@ beforeEach(async () => {
   const { cache } = parseConfig({});
   const options = { db, pubsub, idleMs: 60_000, cache, unwritten: () => [], metrics, log: quietLog };
   inboxes = new InboxSupervisor(options);
-  sessions = new SessionSupervisor(options);
+  sessions = new SessionSupervisor({ ...options, streams: new StreamRegistry({ pubsub, metrics }) });
   fixture.appender.listen(
     listener({
       committed: (messages) => {

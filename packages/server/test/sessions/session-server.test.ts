@@ -9,6 +9,7 @@ import { Cache } from '../../src/runtime/cache.ts';
 import type { HotTail } from '../../src/sessions/hot-tail.ts';
 import { SessionServer } from '../../src/sessions/session-server.ts';
 import type { Db } from '../../src/storage/database.ts';
+import { StreamRegistry } from '../../src/streams/stream-registry.ts';
 import { createFixture, draft, type Fixture, listener } from '../conversation/fixtures.ts';
 import { RecordingReader, range } from './fixtures.ts';
 
@@ -53,6 +54,8 @@ async function commit(count: number): Promise<StoredMessage[]> {
 
 const metrics = new Metrics();
 
+const noStreams = new StreamRegistry({ pubsub: new LocalPubSub(metrics), metrics });
+
 /** Keeps nothing: every start loads the log. */
 const noTails = new Cache<SessionId, HotTail>({ maxBytes: 1, ttlMs: 1, sizeOf: () => 1 });
 
@@ -61,6 +64,7 @@ async function start(db: Db = fixture.db): Promise<SessionServer> {
   const server: SessionServer = new SessionServer(sessionId, {
     db,
     pubsub,
+    streams: noStreams,
     tails: noTails,
     metrics,
     crash: (error) => {
@@ -114,6 +118,7 @@ describe('what was committed', () => {
     const server: SessionServer = new SessionServer(sessionId, {
       db,
       pubsub,
+      streams: noStreams,
       tails: noTails,
       metrics,
       crash: () => {},

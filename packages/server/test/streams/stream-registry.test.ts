@@ -1,5 +1,6 @@
 import type { MessageId, ParticipantId, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type MessageFields, StoredMessage } from '../../src/conversation/stored-message.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
 import { LocalPubSub } from '../../src/pubsub/local-pubsub.ts';
 import type { Chunk } from '../../src/streams/chunk.ts';
@@ -50,6 +51,34 @@ function follow(sessionId = 'one') {
   pubsub.subscribe(`session:${sessionId}`, subscriber);
   return heard;
 }
+
+describe('what is found in the log', () => {
+  const found = (id: string) => [new StoredMessage({ id: id as MessageId } as MessageFields)];
+
+  test('closes the stream that has become it, before its node hears of the commit', () => {
+    const heard = follow();
+    const stream = registry.open(facts());
+    const other = registry.open(facts('S2'));
+    stream.end('finish');
+    registry.found(stream.facts.sessionId, found('M-S3'));
+    registry.found('two' as SessionId, found('M-S1'));
+    expect(registry.of(stream.facts.sessionId)).toEqual([stream, other]);
+    registry.found(stream.facts.sessionId, found('M-S1'));
+    stream.close();
+    expect(registry.of(stream.facts.sessionId)).toEqual([other]);
+    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['finish']);
+  });
+
+  test('closes one that runs: another node has ended it', () => {
+    const heard = follow();
+    const stream = registry.open(facts());
+    stream.push(start, 10);
+    registry.found(stream.facts.sessionId, found('M-S1'));
+    say(stream, 'too late');
+    expect(registry.count).toBe(0);
+    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['text-start', 'error']);
+  });
+});
 
 describe('a running stream', () => {
   test('is heard on its topic, chunk by chunk, under the ids it was opened with', () => {
