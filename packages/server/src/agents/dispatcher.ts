@@ -12,6 +12,7 @@ import type { TurnControl, WrittenStream } from './turn-control.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
 import { SegmentSaver } from './turns/segment-saver.ts';
 import type { RunningTurn } from './turns/turn.ts';
+import type { AnswerResult } from './turns/turn-answer.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
 import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
@@ -140,7 +141,7 @@ export class Dispatcher implements TurnControl {
     const turn = await this.#options.store.openWritten({ turnId, agentId, sessionId, streamId, messageId });
     if (turn === null) return fail(wireError('turn_running'));
     const run = new TurnRun(turn, this.#options);
-    const result = await this.#keep(run, run.runWritten(source));
+    const result = await this.#keep(run, this.#runWritten(run, source));
     if (result === null) return fail(wireError('internal_error'));
     return ok({ turnId, streamId, messageId, ...result });
   }
@@ -218,6 +219,13 @@ export class Dispatcher implements TurnControl {
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
       if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
+  }
+
+  async #runWritten(run: TurnRun, source: AnswerSource): Promise<AnswerResult> {
+    // A stop that came between the commit of the turn and its answer found nothing here to stop.
+    const state = await this.#options.store.state(run.turn.id);
+    if (state?.stopRequested) run.stop();
+    return run.runWritten(source);
   }
 
   /** Keeps a run among those of this node until it is over; then others may have waited for it. */

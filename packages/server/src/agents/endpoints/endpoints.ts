@@ -22,8 +22,6 @@ export interface EndpointsOptions {
   readonly db: Db;
   readonly guard: AddressGuard;
   readonly log: Log;
-  /** Turns that have waited for this agent's endpoint may go. */
-  readonly onEnabled?: (agentId: ParticipantId) => void;
 }
 
 /** How long the old secret signs as well: receivers are changed by people, who may be asleep. */
@@ -55,7 +53,6 @@ export class Endpoints {
     if (!stored.ok) return stored;
     // Also when it was there already: a session may have been made while the agent was none.
     await addAgentToSessions(this.#options.db, agentId);
-    if (stored.value.endpoint.status === 'enabled') this.#options.onEnabled?.(agentId);
     return stored;
   }
 
