@@ -12,7 +12,9 @@ import {
   testSecret,
 } from '@fleetlm/testkit';
 import { Client } from 'pg';
+import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { newSigningSecret } from '../../src/agents/webhook/signature.ts';
 import { readCommandLine } from '../../src/cli/command-line.ts';
 import { runCommand } from './command-fixture.ts';
 
@@ -57,6 +59,23 @@ describe('fleetlm agent test', () => {
       ),
     ]);
     expect(agent.requests.at(-1)!.head).toMatch(/webhook-signature: v1,/i);
+  });
+
+  test('an agent that checks who calls is called with its own secret and token', async () => {
+    const secret = newSigningSecret();
+    const args = ['agent', 'test', agent.url(), '--secret', secret, '--bearer', 'tok', '--json'];
+    expect((await runCommand(args)).code).toBe(0);
+    const { head, body } = agent.requests.at(-1)!;
+    expect(() => new Webhook(secret).verify(body, headersOf(head))).not.toThrow();
+    expect(headersOf(head)['authorization']).toBe('Bearer tok');
+  });
+
+  test('a secret that nobody can sign with is refused', async () => {
+    const { code, output } = await runCommand(['agent', 'test', agent.url(), '--secret', 'whsec_short']);
+    expect([code, output]).toEqual([
+      1,
+      expect.stringMatching(/^fleetlm: --secret must be whsec_ and base64/),
+    ]);
   });
 
   test('the ten lines of docs/agents.md are an agent', async () => {
@@ -270,3 +289,8 @@ describe('the command line of agent', () => {
       expect(output).toContain(part);
   });
 });
+
+function headersOf(head: string): Record<string, string> {
+  const lines = head.split('\r\n').slice(1);
+  return Object.fromEntries(lines.map((line) => [line.split(': ')[0]!.toLowerCase(), line.split(': ')[1]!]));
+}

@@ -3,7 +3,14 @@ import { type TurnStatus, turnStatuses } from '@fleetlm/protocol';
 
 /** What `fleetlm agent …` asks for. */
 export type AgentCommand =
-  | { readonly kind: 'test'; readonly url: string; readonly isJson: boolean }
+  | {
+      readonly kind: 'test';
+      readonly url: string;
+      /** Signs the call; a new one when not given. */
+      readonly secret: string | undefined;
+      readonly bearer: string | undefined;
+      readonly isJson: boolean;
+    }
   | (ServerOptions & {
       readonly kind: 'turns';
       /** All agents' when not given. */
@@ -32,9 +39,15 @@ export function readAgentCommand(args: readonly string[]): AgentCommand | { read
 }
 
 function readTest(args: string[]): AgentCommand | null {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: jsonOption });
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { ...jsonOption, secret: { type: 'string' }, bearer: { type: 'string' } },
+  });
   const [url, ...more] = positionals;
-  return url === undefined || more.length > 0 ? null : { kind: 'test', url, isJson: values.json };
+  if (url === undefined || more.length > 0) return null;
+  const { secret, bearer, json: isJson } = values;
+  return { kind: 'test', url, secret, bearer, isJson };
 }
 
 function readTurns(args: string[]): AgentCommand | null {
@@ -60,14 +73,19 @@ const agentUsage = `What agents were asked, and what they answer.
 Usage: fleetlm agent <command>
 
   test URL              call this URL as FleetLM would call an agent, print what it answers,
-                        chunk by chunk, and a verdict; no server is needed. The call is
-                        signed with a secret that nobody knows, and holds "test": true.
+                        chunk by chunk, and a verdict; no server is needed. The call holds
+                        "test": true.
   turns                 list turns, the newest first, at most 50 of each agent
   redeliver AGENT TURN  ask an agent again what a failed, dead or stopped turn has not
                         answered; its id is in the list
 
 Options of test and turns:
   --json             for programs
+
+Options of test:
+  --secret <secret>  what the call is signed with, as whsec_…, for an agent that checks it;
+                     if not given, a secret that nobody knows
+  --bearer <token>   sent as authorization
 
 Options of turns:
   --agent <id>       of this agent only, as agent:bot

@@ -3,6 +3,7 @@ import type { AnswerEnd, AnswerEvent } from '../../agents/answer/answer-event.ts
 import { describeRefusal } from '../../agents/endpoints/url-refusal.ts';
 import { type TestReport, testCall } from '../../agents/test-call.ts';
 import { AddressGuard } from '../../agents/webhook/address-guard.ts';
+import { findHeaderProblem } from '../../agents/webhook/endpoint-headers.ts';
 import { createHostResolver } from '../../agents/webhook/resolve-host.ts';
 import { toExcerpt } from '../../agents/webhook/response-excerpt.ts';
 import { newSigningSecret, parseSigningSecret } from '../../agents/webhook/signature.ts';
@@ -19,14 +20,20 @@ const maxLineLength = 100;
 
 /** `fleetlm agent test URL`: prints what comes while it comes; whether the agent answered as it should. */
 export async function runTest(
-  { url, isJson }: AgentCommand & { kind: 'test' },
+  { url, secret, bearer, isJson }: AgentCommand & { kind: 'test' },
   allowedRanges: AllowedRanges,
   output: Output,
 ): Promise<boolean> {
   const guard = new AddressGuard({ allowLoopback: true, allowedRanges });
   const check = guard.checkUrl(url);
   if (!check.ok) throw new Error(`${url} ${describeRefusal(check.refusal)}`);
-  const facts = { url, keys: [parseSigningSecret(newSigningSecret())!], headers: {}, limits };
+  const key = parseSigningSecret(secret ?? newSigningSecret());
+  if (key === null)
+    throw new Error('--secret must be whsec_ and base64 of 24 to 64 bytes, or a text as long');
+  const headers = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+  const problem = findHeaderProblem(headers);
+  if (problem !== null) throw new Error(`--bearer ${problem}`);
+  const facts = { url, keys: [key], headers, limits };
   const startedMs = performance.now();
   if (!isJson) output.write(`POST ${check.url.href}\n`);
   const report = await testCall(new WebhookClient({ guard, resolveHost: createHostResolver() }), facts, {
