@@ -2,11 +2,8 @@ import type { MessageId, MessageKind, ParticipantId, SessionId } from '@fleetlm/
 import { parseParticipantId } from '@fleetlm/protocol';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  appendBatch,
-  prepareAppend,
-  type Verdict,
-} from '../../../src/conversation/append/append-transaction.ts';
+import type { Verdict } from '../../../src/conversation/append/append-statements.ts';
+import { appendBatch, prepareAppend } from '../../../src/conversation/append/append-transaction.ts';
 import type { IdentifiedDraft } from '../../../src/conversation/append/draft.ts';
 import { Failpoints } from '../../../src/lib/failpoints.ts';
 import { monotonicUlid } from '../../../src/lib/monotonic-ulid.ts';
@@ -162,6 +159,7 @@ function identify(one: ReturnType<typeof draft>): IdentifiedDraft {
   return { ...one, id: newId() as MessageId };
 }
 
-function append(drafts: readonly IdentifiedDraft[], resubmitted = false): Promise<Verdict[]> {
-  return appendBatch(client, drafts, { hopLimit: 20, failpoints: new Failpoints(), resubmitted });
+async function append(drafts: readonly IdentifiedDraft[], resubmitted = false): Promise<Verdict[]> {
+  const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted, hasAgents: () => true };
+  return (await appendBatch(client, drafts, options)).map((verdict) => verdict!);
 }
