@@ -109,6 +109,18 @@ describe('an agent is woken', () => {
     ]);
   });
 
+  test('by one of the first 1,000 mentions', async () => {
+    const agent = agentWith('enabled');
+    const session = await agentGroup(fixture, 'mention', agent);
+    const after = (count: number) => [...Array<string>(count).fill(alice), agent];
+    const verdicts = await append(
+      [999, 1_000].map((count) =>
+        identify(draft(session, 'x', { metadataJson: JSON.stringify({ mentions: after(count) }) })),
+      ),
+    );
+    expect(verdicts.map(({ woke }) => woke)).toEqual(['turn', null]);
+  });
+
   test('by a message that is stored, not by one that is refused or stored before', async () => {
     const session = await directSession(fixture.db, agentWith('enabled'));
     const [first, again, other] = ['x', 'x', 'y'].map((text) =>
