@@ -50,7 +50,7 @@ export const appendStatements: Readonly<Record<string, string>> = {
   'lock-free-sessions': readSql('lock-free-sessions'),
   'lock-turns': readSql('lock-turns'),
   'append-messages': appendSql.replaceAll(/\/\* agents \*\/.*?\/\* end \*\//gs, ''),
-  'append-waking-agents': appendSql,
+  'append-waking-agents': appendSql.replaceAll(/\/\* (?:agents|end) \*\//g, ''),
   'end-turns': readSql('end-turns'),
 };
 

@@ -11,17 +11,15 @@ import {
 } from './append-statements.ts';
 import type { IdentifiedDraft } from './draft.ts';
 
-const prepareSql = Object.entries(appendStatements)
-  .map(([name, sql]) => `prepare "${name}" as ${sql}`)
-  .join(';\n');
-
 export interface AppendOptions extends JudgingOptions {
   readonly failpoints: Failpoints;
 }
 
 /** Makes a new connection ready for appends. */
 export async function prepareAppend(client: Client): Promise<void> {
-  await client.query(prepareSql);
+  // Each by itself: of several in one query each has the text of all, which costs as `loadSql` says.
+  for (const [name, sql] of Object.entries(appendStatements))
+    await client.query(`prepare "${name}" as ${sql}`);
 }
 
 /**

@@ -149,6 +149,8 @@ describe('a node that forgets sessions with agents', () => {
       );
       expect(outcomes.map(({ kind }) => kind)).toEqual(['stored', 'stored', 'stored']);
     }
+    // What was just found is not forgotten before it is stored.
+    expect(node.commits()).toBe(4);
     for (const session of sessions) {
       expect(await textsOf(session)).toEqual(['1', '2']);
       expect(await turnsOf(fixture.db, session)).toMatchObject([{ from_seq: 1, to_seq: 2 }]);
