@@ -58,7 +58,7 @@ export const appendStatements: Readonly<Record<string, string>> = {
  * The statements of one batch behind its sessions' locks. Drafts of sessions with agents have a statement of their own,
  * so that the others do not pay for it; those of one session share one, so that their order is the log's.
  */
-export class JudgingStatements {
+export class BatchStatements {
   readonly all: readonly Statement[];
   readonly #appends: readonly PartialStatement[];
   readonly #count: number;
@@ -93,6 +93,22 @@ interface PartialStatement {
 }
 
 function toAppends(drafts: readonly IdentifiedDraft[], options: JudgingOptions): PartialStatement[] {
+  const [without, withAgents] = partPositions(drafts, options);
+  const appends: PartialStatement[] = [];
+  if (without.length > 0) {
+    const values = [...toColumns(pick(drafts, without), options), null];
+    appends.push({ statement: { name: 'append-messages', values }, positions: without });
+  }
+  if (withAgents.length > 0) {
+    const picked = pick(drafts, withAgents);
+    const values = [...toColumns(picked, options), String(options.hopLimit), ...turnColumns(picked)];
+    appends.push({ statement: { name: 'append-waking-agents', values }, positions: withAgents });
+  }
+  return appends;
+}
+
+/** Where the drafts of sessions without agents stand, and those of the others: whoever answers a turn is an agent. */
+function partPositions(drafts: readonly IdentifiedDraft[], options: JudgingOptions): [number[], number[]] {
   const answered = sessionsOfReplies(drafts);
   const without: number[] = [];
   const withAgents: number[] = [];
@@ -100,19 +116,11 @@ function toAppends(drafts: readonly IdentifiedDraft[], options: JudgingOptions):
     const hasAgents = answered?.has(sessionId) || options.hasAgents(sessionId);
     (hasAgents ? withAgents : without).push(position);
   }
-  const pick = (positions: readonly number[]) =>
-    positions.length === drafts.length ? drafts : positions.map((position) => drafts[position]!);
-  const appends: PartialStatement[] = [];
-  if (without.length > 0) {
-    const values = [...toColumns(pick(without), options), null];
-    appends.push({ statement: { name: 'append-messages', values }, positions: without });
-  }
-  if (withAgents.length > 0) {
-    const picked = pick(withAgents);
-    const values = [...toColumns(picked, options), String(options.hopLimit), ...turnColumns(picked)];
-    appends.push({ statement: { name: 'append-waking-agents', values }, positions: withAgents });
-  }
-  return appends;
+  return [without, withAgents];
+}
+
+function pick(drafts: readonly IdentifiedDraft[], positions: readonly number[]): readonly IdentifiedDraft[] {
+  return positions.length === drafts.length ? drafts : positions.map((position) => drafts[position]!);
 }
 
 /** Sessions in which drafts answer turns; null: there are none, as a rule. */

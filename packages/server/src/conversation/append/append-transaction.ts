@@ -3,12 +3,7 @@ import type { Client } from 'pg';
 import type { Failpoints } from '../../lib/failpoints.ts';
 import { textArray } from '../../storage/binary-array.ts';
 import { runTransaction, type Statement } from '../../storage/transaction.ts';
-import {
-  appendStatements,
-  type JudgingOptions,
-  JudgingStatements,
-  type Verdict,
-} from './append-statements.ts';
+import { appendStatements, BatchStatements, type JudgingOptions, type Verdict } from './append-statements.ts';
 import type { IdentifiedDraft } from './draft.ts';
 
 export interface AppendOptions extends JudgingOptions {
@@ -34,10 +29,10 @@ export async function appendBatch(
   options: AppendOptions,
 ): Promise<(Verdict | null)[]> {
   const lock: Statement = { name: 'lock-sessions', values: [textArray(sessionsOf(drafts))] };
-  const judging = new JudgingStatements(drafts, options);
+  const batch = new BatchStatements(drafts, options);
   const hold = holdBeforeCommit(options.failpoints);
-  const [, ...results] = await runTransaction(client, [lock, ...judging.all], hold);
-  return judging.read(results);
+  const [, ...results] = await runTransaction(client, [lock, ...batch.all], hold);
+  return batch.read(results);
 }
 
 /** What `appendFreeSessions` appended, and the sessions that it left out. */
@@ -65,15 +60,15 @@ export async function appendFreeSessions<D extends IdentifiedDraft>(
   };
   let busySessions: ReadonlySet<SessionId> = new Set();
   let appended: readonly D[] = [];
-  let judging = new JudgingStatements(appended, options);
+  let batch = new BatchStatements(appended, options);
   const [, ...results] = await runTransaction(client, [lock], async ([busy = []]) => {
     await holdBeforeCommit(options.failpoints)?.();
     busySessions = new Set(busy.map(([sessionId]) => sessionId as SessionId));
     appended = drafts.filter((draft) => !busySessions.has(draft.sessionId));
-    judging = new JudgingStatements(appended, options);
-    return judging.all;
+    batch = new BatchStatements(appended, options);
+    return batch.all;
   });
-  return { appended, verdicts: judging.read(results), busySessions };
+  return { appended, verdicts: batch.read(results), busySessions };
 }
 
 /** Holds the transaction open for a test: the append has run, or on the detour the locks are taken. Null as a rule. */
