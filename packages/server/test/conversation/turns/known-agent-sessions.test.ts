@@ -8,7 +8,16 @@ import { addMember } from '../../../src/conversation/members.ts';
 import { Failpoints } from '../../../src/lib/failpoints.ts';
 import { Metrics } from '../../../src/observability/metrics.ts';
 import { bob, createAppender, createFixture, draft, type Fixture, type FixtureOptions } from '../fixtures.ts';
-import { addAgents, addEndpoint, bot, directSession, turnsOf, untilAppendsWait } from './turn-fixture.ts';
+import {
+  addAgents,
+  addEndpoint,
+  addTurn,
+  bot,
+  directSession,
+  reply,
+  turnsOf,
+  untilAppendsWait,
+} from './turn-fixture.ts';
 
 let fixture: Fixture;
 let holder: Client;
@@ -119,6 +128,14 @@ describe('a session that has agents, of which its node does not know', () => {
     await append(node, draft(session, 'hello'));
     expect(await turnsOf(fixture.db, session)).toMatchObject([{ from_seq: 2, to_seq: 2 }]);
     expect(node.commits()).toBe(3);
+  });
+
+  test('is known by a reply, whose batch takes no transaction more', async () => {
+    const session = await directSession(fixture.db);
+    const turnId = await addTurn(fixture.db, session);
+    const outcomes = await appendAll(node, [draft(session, 'before'), reply(session, { turnId })]);
+    expect(outcomes).toMatchObject([{ message: { seq: 1 } }, { message: { seq: 2 } }]);
+    expect(node.commits()).toBe(1);
   });
 
   test('is told what bars its senders, and stores no retry twice', async () => {

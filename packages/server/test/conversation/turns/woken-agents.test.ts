@@ -146,6 +146,25 @@ describe('an agent is woken', () => {
   });
 });
 
+test('of a session that is taken for one without agents no draft is judged, not even what was stored before', async () => {
+  const [session, plain] = [await directSession(fixture.db, agentWith('enabled')), await fixture.session()];
+  const [stored, again, fresh] = ['x', 'x', 'y'].map((text, index) =>
+    identify(draft(session, text, { clientId: `${index >> 1}` })),
+  ) as [IdentifiedDraft, IdentifiedDraft, IdentifiedDraft];
+  await append([stored]);
+  const batch = [stored, identify(draft(plain, 'x')), again, fresh];
+  const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted: true, hasAgents: () => false };
+  const verdicts = await appendBatch(client, batch, options);
+  expect(verdicts.map((verdict) => verdict?.outcome)).toEqual([undefined, 'stored', undefined, undefined]);
+  expect(await fixture.log(session)).toHaveLength(1);
+  expect((await append(batch, true)).map(({ outcome }) => outcome)).toEqual([
+    'already_stored',
+    'already_stored',
+    'duplicate',
+    'stored',
+  ]);
+});
+
 function agentWith(endpoint: (typeof endpoints)[number]): ParticipantId {
   return parseParticipantId(`agent:${endpoint}`)!;
 }
