@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { quietLog, type TestDatabase, testDatabase } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { appendStatements } from '../../src/conversation/append/append-statements.ts';
 import { writerSettings } from '../../src/conversation/append/writer-settings.ts';
 import { type Db, openDatabase } from '../../src/storage/database.ts';
 
@@ -35,10 +36,10 @@ const appends: Case[] = [
       'smallint[]',
       'boolean[]',
       'boolean',
+      'integer',
       'text[]',
       'integer[]',
       'text[]',
-      'integer',
     ],
     [
       ['x1'],
@@ -51,10 +52,10 @@ const appends: Case[] = [
       [0],
       [false],
       false,
+      20,
       ['t1'],
       [1],
       ['completed'],
-      20,
     ],
   ],
   ['append/sql/lock-turns', ['text[]'], [['t1', 't2']]],
@@ -126,6 +127,14 @@ describe.each([
     expectLookups(await explain(onWriter, statement));
   });
 
+  test('append-messages does so, and knows nothing of turns, for sessions without agents', async () => {
+    const [, types, values] = appends.find(([name]) => name === 'append/sql/append-messages')!;
+    const shared: Case = ['append-messages', types.slice(0, 11), values.slice(0, 11)];
+    const nodes = await explain(onWriter, shared, appendStatements['append-messages']);
+    expectLookups(nodes);
+    expect(nodes.filter((node) => node['Relation Name']?.startsWith('agent_'))).toEqual([]);
+  });
+
   test.each([...ordered, ...lookups])(
     '%s looks everything up by key, whatever it asks',
     async (...statement) => {
@@ -164,8 +173,8 @@ async function fill(client: Client, rows: number): Promise<void> {
 async function explain(
   run: (text: string) => Promise<object[]>,
   [name, types, values]: Case,
+  sql = readFileSync(new URL(`../../src/conversation/${name}.sql`, import.meta.url), 'utf8'),
 ): Promise<PlanNode[]> {
-  const sql = readFileSync(new URL(`../../src/conversation/${name}.sql`, import.meta.url), 'utf8');
   const literals = values.map((value, index) => toLiteral(value, types[index]!));
   await run(`prepare statement (${types.join(', ')}) as ${sql}`);
   const [row] = await run(`explain (verbose, format json) execute statement(${literals.join(', ')})`);

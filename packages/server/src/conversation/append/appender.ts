@@ -10,6 +10,7 @@ import type { StoredMessage } from '../stored-message.ts';
 import { appendStatusOf } from './append-status.ts';
 import type { CommittedBatch } from './committed-batch.ts';
 import type { Draft, OnOutcome, Outcome } from './draft.ts';
+import { KnownAgentSessions } from './known-agent-sessions.ts';
 import { Lane, type LaneOwner, lateOutcome } from './lane.ts';
 import { PendingAppend } from './pending-append.ts';
 import { isSameDraft } from './same-draft.ts';
@@ -21,6 +22,8 @@ export interface AppenderOptions {
   readonly log: Log;
   readonly failpoints: Failpoints;
   readonly metrics: Metrics;
+  /** For tests: how many are remembered. */
+  readonly agentSessions?: KnownAgentSessions;
 }
 
 /** Hears of what was committed; called synchronously, after the senders were told. Must not throw. */
@@ -50,6 +53,7 @@ export class Appender implements LaneOwner {
   readonly #allLanes: readonly Lane[];
   readonly #detoured = new Map<SessionId, number>();
   readonly #byClientId = new Map<string, PendingAppend>();
+  readonly #agentSessions: KnownAgentSessions;
   readonly #newId = monotonicUlid();
   #listener: AppendListener | null = null;
   #sweeper: NodeJS.Timeout | null = null;
@@ -59,6 +63,7 @@ export class Appender implements LaneOwner {
 
   constructor(options: AppenderOptions) {
     this.#options = options;
+    this.#agentSessions = options.agentSessions ?? new KnownAgentSessions();
     this.#lanes = Array.from({ length: options.limits.lanes }, () => this.#createLane('wait'));
     this.#detour = this.#createLane('around');
     this.#allLanes = [...this.#lanes, this.#detour];
@@ -167,6 +172,7 @@ export class Appender implements LaneOwner {
       writer: new Writer({ target, settings: limits, hopLimit, failpoints, metrics, log }),
       limits: { maxRows: limits.maxBatchRows, maxSize: limits.maxBatchBytes },
       locks,
+      agentSessions: this.#agentSessions,
       owner: this,
       failpoints,
       metrics,

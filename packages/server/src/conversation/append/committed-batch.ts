@@ -1,6 +1,6 @@
 import type { SessionId } from '@fleetlm/protocol';
 import type { StoredMessage } from '../stored-message.ts';
-import type { Woke } from './append-transaction.ts';
+import type { Woke } from './append-statements.ts';
 
 /** What one commit brought, for those who listen. */
 export class CommittedBatch {

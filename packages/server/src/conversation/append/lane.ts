@@ -5,16 +5,17 @@ import type { Log } from '../../lib/log.ts';
 import { unreachable } from '../../lib/unreachable.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { AppendTrace, TracedTransaction } from '../../observability/tracing.ts';
-import type { Verdict } from './append-transaction.ts';
+import type { Verdict } from './append-statements.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
 import { CommittedBatch } from './committed-batch.ts';
 import type { Outcome } from './draft.ts';
 import { classifyFailure } from './failure.ts';
+import type { KnownAgentSessions } from './known-agent-sessions.ts';
 import { LanePace } from './lane-pace.ts';
 import { decideNextStep } from './next-step.ts';
 import type { PendingAppend } from './pending-append.ts';
 import { toOutcome } from './verdict-outcome.ts';
-import type { Writer } from './writer.ts';
+import type { AttemptFacts, Writer } from './writer.ts';
 
 /** Whom a lane tells what became of its appends. Called synchronously; must not throw. */
 export interface LaneOwner {
@@ -34,6 +35,8 @@ export interface LaneOptions {
   readonly limits: BatchLimits;
   /** `wait` for locked sessions, then hand them over; or always go `around` them and try again. */
   readonly locks: 'wait' | 'around';
+  /** Shared by all lanes of a node. */
+  readonly agentSessions: KnownAgentSessions;
   readonly owner: LaneOwner;
   readonly failpoints: Failpoints;
   readonly metrics: Metrics;
@@ -44,6 +47,16 @@ export interface LaneOptions {
 interface Attempts {
   readonly goAround: boolean;
   readonly collisions: number;
+  /** All its sessions have agents, which the attempt before did not know. */
+  readonly haveAgents: boolean;
+}
+
+/** What an attempt that has committed left alone, and why; it is in neither part as a rule. */
+interface LeftAppends {
+  /** Somebody else holds the session. */
+  readonly busy: readonly PendingAppend[];
+  /** The session has agents, and was taken for one without. */
+  readonly mistaken: readonly PendingAppend[];
 }
 
 /** An attempt ends within milliseconds as a rule, and then more can be said than "unknown". */
@@ -137,7 +150,7 @@ export class Lane {
       this.#batch = this.#queue.splice(0, planBatch(this.#queue, this.#options.limits));
       const goAround = this.#options.locks === 'around';
       this.#pace.begin(this.#queue.length > 0);
-      await this.#write(this.#batch, { goAround, collisions: 0 });
+      await this.#write(this.#batch, { goAround, collisions: 0, haveAgents: false });
       this.#pace.end(this.#batch.length);
       this.#batch = [];
     }
@@ -154,48 +167,65 @@ export class Lane {
       this.#finishAll(open, lateOutcome);
       return;
     }
+    let left: LeftAppends;
     try {
-      await this.#attempt(open, attempts);
+      left = await this.#attempt(open, attempts);
     } catch (error) {
-      await this.#afterFailure(open, attempts, error);
+      return this.#afterFailure(open, attempts, error);
     }
+    // At once: nothing later of these sessions may come before them.
+    if (left.mistaken.length > 0) await this.#write(left.mistaken, { ...attempts, haveAgents: true });
+    await this.#setAside(left.busy);
   }
 
-  async #attempt(batch: readonly PendingAppend[], { goAround }: Attempts): Promise<void> {
+  async #attempt(batch: readonly PendingAppend[], attempts: Attempts): Promise<LeftAppends> {
     const { writer } = this.#options;
     const drafts = batch.map((append) => append.draft);
-    const resubmitted = batch.some((append) => append.inDoubt);
+    const facts = this.#factsOf(batch, attempts);
     for (const append of batch) append.inFlight = true;
     this.#attemptedMs = performance.now();
     try {
-      if (!goAround) {
-        await this.#conclude(batch, await writer.append(drafts, resubmitted));
-        return;
+      if (!attempts.goAround) {
+        return { mistaken: await this.#conclude(batch, await writer.append(drafts, facts)), busy: [] };
       }
-      const { verdicts, busySessions } = await writer.appendFree(drafts, resubmitted);
+      const { verdicts, busySessions } = await writer.appendFree(drafts, facts);
       const isBusy = (append: PendingAppend) => busySessions.has(append.draft.sessionId);
-      await this.#conclude(
-        batch.filter((append) => !isBusy(append)),
-        verdicts,
-      );
-      await this.#setAside(batch.filter(isBusy));
+      const free = batch.filter((append) => !isBusy(append));
+      return { mistaken: await this.#conclude(free, verdicts), busy: batch.filter(isBusy) };
     } finally {
       for (const append of batch) append.inFlight = false;
     }
   }
 
-  /** Tells the senders first, then everybody else. */
-  async #conclude(batch: readonly PendingAppend[], verdicts: readonly Verdict[]): Promise<void> {
-    const { owner, failpoints } = this.#options;
+  #factsOf(batch: readonly PendingAppend[], { haveAgents }: Attempts): AttemptFacts {
+    const { agentSessions } = this.#options;
+    return {
+      resubmitted: batch.some((append) => append.inDoubt),
+      hasAgents: (sessionId) => haveAgents || agentSessions.has(sessionId),
+    };
+  }
+
+  /** Tells the senders first, then everybody else. Returns those that the verdicts leave open. */
+  async #conclude(
+    batch: readonly PendingAppend[],
+    verdicts: readonly (Verdict | null)[],
+  ): Promise<PendingAppend[]> {
+    const { owner, failpoints, agentSessions } = this.#options;
     const transaction = this.#describeAttempt(batch, null);
     if (failpoints.isSet('after_commit_before_ack')) await failpoints.reach('after_commit_before_ack');
     const committed = new CommittedBatch();
+    const mistaken: PendingAppend[] = [];
     const traces: AppendTrace[] = [];
     for (const [index, append] of batch.entries()) {
-      const verdict = verdicts[index]!;
-      const outcome = toOutcome(append.draft, verdict);
       const { trace } = append;
       trace?.commit(transaction);
+      const verdict = verdicts[index]!;
+      if (verdict === null) {
+        agentSessions.add(append.draft.sessionId);
+        mistaken.push(append);
+        continue;
+      }
+      const outcome = toOutcome(append.draft, verdict);
       if (outcome.kind === 'stored') {
         committed.add(outcome.message, verdict.woke);
         if (trace !== null) traces.push(trace);
@@ -203,6 +233,7 @@ export class Lane {
       owner.finish(append, outcome);
     }
     if (committed.messages.length > 0) this.#announce(committed, traces);
+    return mistaken;
   }
 
   #announce(committed: CommittedBatch, traces: readonly AppendTrace[]): void {
@@ -215,7 +246,6 @@ export class Lane {
   /** Appends whose sessions somebody else holds. */
   async #setAside(busy: readonly PendingAppend[]): Promise<void> {
     if (busy.length === 0) return;
-    for (const append of busy) append.inFlight = false;
     if (this.#options.locks === 'wait') {
       this.#options.owner.detour(busy);
       return;

@@ -14,7 +14,8 @@ export interface StandaloneDraft {
 }
 
 const newId = monotonicUlid();
-const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted: false };
+/** The sessions of a bench have no agents. */
+const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted: false, hasAgents: () => false };
 /** The defaults of the server; whoever measures meets neither. */
 const settings = { statementTimeoutMs: 5_000, lockTimeoutMs: 500, isAsyncCommitAccepted: false };
 
@@ -40,8 +41,9 @@ export class StandaloneAppend {
   /** Commits one batch; throws unless all of it was stored. */
   async append(drafts: readonly StandaloneDraft[]): Promise<void> {
     const verdicts = await appendBatch(this.#client, drafts.map(identify), options);
-    const refused = verdicts.find(({ outcome }) => outcome !== 'stored');
-    if (refused !== undefined) throw new Error(`a draft was not stored: ${refused.outcome}`);
+    const refused = verdicts.find((verdict) => verdict?.outcome !== 'stored');
+    if (refused !== undefined)
+      throw new Error(`a draft was not stored: ${refused?.outcome ?? 'its session has agents'}`);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Seq } from '@fleetlm/protocol';
 import { StoredMessage } from '../stored-message.ts';
-import type { Verdict } from './append-transaction.ts';
+import type { Verdict } from './append-statements.ts';
 import type { IdentifiedDraft, Outcome } from './draft.ts';
 
 /** What the statement's verdict means for the draft's sender. */

@@ -4,13 +4,8 @@ import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { type ConnectionTarget, toClientConfig } from '../../storage/connection.ts';
-import {
-  appendBatch,
-  appendFreeSessions,
-  type PartialAppend,
-  prepareAppend,
-  type Verdict,
-} from './append-transaction.ts';
+import type { JudgingOptions, Verdict } from './append-statements.ts';
+import { appendBatch, appendFreeSessions, type PartialAppend, prepareAppend } from './append-transaction.ts';
 import type { IdentifiedDraft } from './draft.ts';
 import { type WriterSettings, writerSettings } from './writer-settings.ts';
 
@@ -23,6 +18,9 @@ export interface WriterOptions {
   readonly metrics: Metrics;
   readonly log: Log;
 }
+
+/** What is known of the drafts of an attempt. */
+export type AttemptFacts = Pick<JudgingOptions, 'resubmitted' | 'hasAgents'>;
 
 /** A server process of Postgres: its pid may be used again, its start time not. */
 interface Backend {
@@ -84,10 +82,10 @@ export class Writer {
   }
 
   /** Appends all drafts, waiting for locks as long as the lock timeout allows. */
-  async append(drafts: readonly IdentifiedDraft[], resubmitted: boolean): Promise<Verdict[]> {
+  async append(drafts: readonly IdentifiedDraft[], facts: AttemptFacts): Promise<(Verdict | null)[]> {
     const startedMs = performance.now();
     const client = this.#connected;
-    const options = { ...this.#options, resubmitted };
+    const options = { ...this.#options, ...facts };
     const verdicts = await this.#answered(client, appendBatch(client, drafts, options));
     this.#options.metrics.batchCommitted(verdicts.length, performance.now() - startedMs);
     return verdicts;
@@ -96,11 +94,11 @@ export class Writer {
   /** Appends the drafts of sessions that nobody else holds. */
   async appendFree<D extends IdentifiedDraft>(
     drafts: readonly D[],
-    resubmitted: boolean,
+    facts: AttemptFacts,
   ): Promise<PartialAppend<D>> {
     const startedMs = performance.now();
     const client = this.#connected;
-    const options = { ...this.#options, resubmitted };
+    const options = { ...this.#options, ...facts };
     const partial = await this.#answered(client, appendFreeSessions(client, drafts, options));
     const rows = partial.verdicts.length;
     if (rows > 0) this.#options.metrics.batchCommitted(rows, performance.now() - startedMs);

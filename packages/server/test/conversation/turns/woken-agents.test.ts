@@ -2,11 +2,8 @@ import type { MessageId, MessageKind, ParticipantId, SessionId } from '@fleetlm/
 import { parseParticipantId } from '@fleetlm/protocol';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  appendBatch,
-  prepareAppend,
-  type Verdict,
-} from '../../../src/conversation/append/append-transaction.ts';
+import type { Verdict } from '../../../src/conversation/append/append-statements.ts';
+import { appendBatch, prepareAppend } from '../../../src/conversation/append/append-transaction.ts';
 import type { IdentifiedDraft } from '../../../src/conversation/append/draft.ts';
 import { Failpoints } from '../../../src/lib/failpoints.ts';
 import { monotonicUlid } from '../../../src/lib/monotonic-ulid.ts';
@@ -112,6 +109,18 @@ describe('an agent is woken', () => {
     ]);
   });
 
+  test('by one of the first 1,000 mentions', async () => {
+    const agent = agentWith('enabled');
+    const session = await agentGroup(fixture, 'mention', agent);
+    const after = (count: number) => [...Array<string>(count).fill(alice), agent];
+    const verdicts = await append(
+      [999, 1_000].map((count) =>
+        identify(draft(session, 'x', { metadataJson: JSON.stringify({ mentions: after(count) }) })),
+      ),
+    );
+    expect(verdicts.map(({ woke }) => woke)).toEqual(['turn', null]);
+  });
+
   test('by a message that is stored, not by one that is refused or stored before', async () => {
     const session = await directSession(fixture.db, agentWith('enabled'));
     const [first, again, other] = ['x', 'x', 'y'].map((text) =>
@@ -135,6 +144,25 @@ describe('an agent is woken', () => {
     expect(await append([one], true)).toMatchObject([{ outcome: 'already_stored', woke: 'turn' }]);
     expect(await turnsOf(fixture.db, session)).toMatchObject([{ from_seq: 1, to_seq: 1 }]);
   });
+});
+
+test('of a session that is taken for one without agents no draft is judged, not even what was stored before', async () => {
+  const [session, plain] = [await directSession(fixture.db, agentWith('enabled')), await fixture.session()];
+  const [stored, again, fresh] = ['x', 'x', 'y'].map((text, index) =>
+    identify(draft(session, text, { clientId: `${index >> 1}` })),
+  ) as [IdentifiedDraft, IdentifiedDraft, IdentifiedDraft];
+  await append([stored]);
+  const batch = [stored, identify(draft(plain, 'x')), again, fresh];
+  const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted: true, hasAgents: () => false };
+  const verdicts = await appendBatch(client, batch, options);
+  expect(verdicts.map((verdict) => verdict?.outcome)).toEqual([undefined, 'stored', undefined, undefined]);
+  expect(await fixture.log(session)).toHaveLength(1);
+  expect((await append(batch, true)).map(({ outcome }) => outcome)).toEqual([
+    'already_stored',
+    'already_stored',
+    'duplicate',
+    'stored',
+  ]);
 });
 
 function agentWith(endpoint: (typeof endpoints)[number]): ParticipantId {
@@ -162,6 +190,7 @@ function identify(one: ReturnType<typeof draft>): IdentifiedDraft {
   return { ...one, id: newId() as MessageId };
 }
 
-function append(drafts: readonly IdentifiedDraft[], resubmitted = false): Promise<Verdict[]> {
-  return appendBatch(client, drafts, { hopLimit: 20, failpoints: new Failpoints(), resubmitted });
+async function append(drafts: readonly IdentifiedDraft[], resubmitted = false): Promise<Verdict[]> {
+  const options = { hopLimit: 20, failpoints: new Failpoints(), resubmitted, hasAgents: () => true };
+  return (await appendBatch(client, drafts, options)).map((verdict) => verdict!);
 }
