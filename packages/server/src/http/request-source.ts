@@ -18,5 +18,10 @@ export function readRequest(request: IncomingMessage, signal: AbortSignal): Answ
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
   request.pipe(body);
-  return { status: 200, contentType: request.headers['content-type'], body, close: () => body.destroy() };
+  // Ended, not destroyed: whoever waits for more of it meets its end, and no error.
+  const close = () => {
+    request.unpipe(body);
+    body.end();
+  };
+  return { status: 200, contentType: request.headers['content-type'], body, close };
 }
