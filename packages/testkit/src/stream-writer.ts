@@ -2,6 +2,8 @@ import { createConnection, type Socket } from 'node:net';
 
 export interface StreamWriterOptions {
   readonly agentId: string;
+  /** Whether the service writes for the agent. Default: the agent itself does. */
+  readonly isByService?: boolean;
   readonly sessionId: string;
   /** Default: JSON lines. */
   readonly type?: string;
@@ -15,7 +17,7 @@ export class StreamWriter {
   readonly #socket: Socket;
 
   constructor(url: string, options: StreamWriterOptions) {
-    const { agentId, sessionId, type = 'application/x-ndjson', token } = options;
+    const { agentId, sessionId, type = 'application/x-ndjson', token, isByService = false } = options;
     this.#socket = createConnection(Number(new URL(url).port), '127.0.0.1');
     this.#socket.setEncoding('utf8').on('data', (text) => {
       this.received += text;
@@ -24,10 +26,11 @@ export class StreamWriter {
     this.#socket.on('close', () => {
       this.isClosed = true;
     });
+    const caller = token === undefined ? `X-Participant-Id: ${agentId}` : `Authorization: Bearer ${token}`;
     const head = [
-      `POST /api/sessions/${sessionId}/streams HTTP/1.1`,
+      `POST /api/sessions/${sessionId}/streams?agent_id=${agentId} HTTP/1.1`,
       'Host: localhost',
-      token === undefined ? `X-Participant-Id: ${agentId}` : `Authorization: Bearer ${token}`,
+      ...(isByService ? [] : [caller]),
       `Content-Type: ${type}`,
       'Transfer-Encoding: chunked',
     ];

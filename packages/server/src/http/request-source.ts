@@ -5,12 +5,13 @@ import { CallFailed, callFailure } from '../agents/call-failure.ts';
 
 /**
  * A request's body as an answer, for an agent that calls us. Whoever stops reading leaves the connection as it is:
- * the agent is still to be told what became of its stream. Aborted: the body fails.
+ * the agent is still to be told what became of its stream. Aborted with an error: the body
+ * fails, as that says.
  */
 export function readRequest(request: IncomingMessage, signal: AbortSignal): AnswerSource {
   const body = new PassThrough();
   const lose = (detail: string) => body.destroy(new CallFailed(callFailure('connection_lost', detail)));
-  const onAbort = () => lose('the server is shutting down');
+  const onAbort = () => lose((signal.reason as Error).message);
   // Without a listener a body that nobody reads would throw.
   body.on('error', () => {});
   body.once('close', () => signal.removeEventListener('abort', onAbort));
