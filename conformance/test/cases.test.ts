@@ -19,6 +19,7 @@ describe('with tokens', () => {
   const env = {
     FLEETLM_JWT_SECRET: testSecret,
     FLEETLM_JWT_LEEWAY_MS: '0',
+    FLEETLM_AGENT_ALLOW_LOOPBACK: '1',
     ...topics,
   };
   const entries = allCases.filter(({ id }) => !impatient.includes(id));
