@@ -73,7 +73,10 @@ async function killAtRandom(server: RestartingServer, load: TurnLoad): Promise<v
     await server.url();
     if (failpointOf(start) === null) {
       const target = load.oracle.acknowledged + Math.ceil(random() * 200);
-      await waitUntil(() => load.oracle.acknowledged >= target, { what: 'acknowledgements', timeoutMs: 30_000 });
+      await waitUntil(() => load.oracle.acknowledged >= target, {
+        what: 'acknowledgements',
+        timeoutMs: 30_000,
+      });
       server.process.kill('SIGKILL');
     }
     await waitUntil(() => server.kills > start, { what: `kill ${start + 1}`, timeoutMs: 60_000 });
