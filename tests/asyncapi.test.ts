@@ -1,18 +1,16 @@
 import specification from '@asyncapi/specs/schemas/3.0.0.json' with { type: 'json' };
+import { type ChannelContract, channelContracts, describeAsyncApi } from '@fleetlm/protocol';
 import {
-  type ChannelContract,
-  channelContracts,
-  describeAsyncApi,
-  parseMessageId,
-  parseParticipantId,
-  parseSessionId,
-  parseStreamId,
-  parseTurnId,
-} from '@fleetlm/protocol';
-import { type RawFrame, RawSocket, startTestServer, type TestServer } from '@fleetlm/testkit';
+  AgentServer,
+  addParticipants,
+  beginAnswer,
+  type RawFrame,
+  RawSocket,
+  startTestServer,
+  type TestServer,
+} from '@fleetlm/testkit';
 import { Ajv, type Options } from 'ajv';
 import formats from 'ajv-formats';
-import type { Overrides } from 'fleetlm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictSchemas } from './strict-schemas.ts';
 
@@ -26,25 +24,18 @@ frames.addSchema({
 });
 
 let server: TestServer;
-let streams: Parameters<NonNullable<Overrides['turns']>>[0];
+let agent: AgentServer;
 
 beforeAll(async () => {
-  server = await startTestServer({
-    overrides: {
-      turns: (registry) => {
-        streams = registry;
-        return {
-          stop: async () => [],
-          recheck: async () => {},
-          write: () => Promise.reject(new Error('nobody writes')),
-        };
-      },
-    },
-  });
-  for (const id of ['user:alice', 'user:bob'])
-    await server.api('PUT', `/api/participants/${id}`, { body: {} });
+  server = await startTestServer();
+  agent = await AgentServer.start();
+  await addParticipants(server, 'user:alice', 'user:bob', 'agent:bot');
+  await server.api('PUT', '/api/agents/agent:bot/endpoint', { body: { origin_url: agent.url } });
 });
-afterAll(() => server[Symbol.asyncDispose]());
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await agent[Symbol.asyncDispose]();
+});
 
 describe('the document', () => {
   test('is valid AsyncAPI 3.0', () => {
@@ -111,10 +102,11 @@ test('frames of a server are what the document says', async () => {
   await ask(bob, topic, 'history', { limit: 1 });
   await ask(bob, topic, 'read', {});
   await ask(bob, topic, 'stop', {});
-  const stream = openStream(sessionId);
-  await ask(alice, topic, 'phx_join', {});
-  stream.push({ type: 'finish' }, 10);
-  stream.close();
+  const answeredId = await startSession({ initiator_id: 'user:alice', peer_id: 'agent:bot' });
+  const asked = { id: answeredId, askerId: 'user:alice', agentIds: ['agent:bot'] };
+  const answer = await beginAnswer(server, agent, asked);
+  await ask(alice, `session:${answeredId}`, 'phx_join', {});
+  answer.finish();
   await server.api('PATCH', `/api/sessions/${sessionId}`, { body: { metadata: { topic: 'tea' } } });
   await server.api('DELETE', `/api/sessions/${groupId}/members/user:bob`);
   for (const event of ['message', 'read', 'stream_chunk', 'session', 'update'])
@@ -161,19 +153,6 @@ function expectedEvents(): string[] {
       ...Object.keys(serverEvents).map((event) => `${channel} on ${event}`),
     ])
     .filter((event) => !elsewhere.has(event));
-}
-
-/** A stream that has said something. */
-function openStream(sessionId: string) {
-  const stream = streams.open({
-    streamId: parseStreamId('01K1J8Z0000000000000000001')!,
-    messageId: parseMessageId('01K1J8Z0000000000000000002')!,
-    turnId: parseTurnId('01K1J8Z0000000000000000003')!,
-    agentId: parseParticipantId('agent:bot')!,
-    sessionId: parseSessionId(sessionId)!,
-  });
-  stream.push({ type: 'text-start', id: '1' }, 10);
-  return stream;
 }
 
 async function startSession(

@@ -31,6 +31,7 @@ const ids = {
 const other = 'user:other';
 const outsider = 'user:outsider';
 const agent = 'agent:bot';
+const writer = 'agent:writer';
 /** An id that no session has. */
 const absentId = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
@@ -57,7 +58,7 @@ beforeAll(async () => {
   });
   const service = await signToken({ sub: 'backend', role: 'service' });
   backend = { api: (method, path, options) => server.api(method, path, { token: service, ...options }) };
-  await addParticipants(backend, ...Object.values(ids), other, outsider, agent);
+  await addParticipants(backend, ...Object.values(ids), other, outsider, agent, writer);
   const registered = await backend.api('PUT', `/api/agents/${agent}/endpoint`, {
     // Nobody is there: a test call says so soon.
     body: { origin_url: 'https://agent.example/', timeout_ms: 100 },
@@ -87,10 +88,11 @@ async function signBadTokens(): Promise<Record<string, string | null>> {
 
 /** A new session for each attempt, since most of them change it. */
 async function castOf(caller: Caller): Promise<Cast> {
-  const sessionId = await addGroup(backend, ids.initiator, ids.member, other, ids.exMember);
+  const sessionId = await addGroup(backend, ids.initiator, ids.member, other, writer, ids.exMember);
   const removed = await backend.api('DELETE', `/api/sessions/${sessionId}/members/${ids.exMember}`);
   expect(removed.status).toBe(200);
-  return { sessionId, self: caller === 'service' ? ids.member : ids[caller], other, outsider, agent };
+  const self = caller === 'service' ? ids.member : ids[caller];
+  return { sessionId, self, other, outsider, agent, writer };
 }
 
 interface Answer {

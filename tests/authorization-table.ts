@@ -11,7 +11,7 @@ export type Caller = (typeof callers)[number];
 
 type Outcome = 'ok' | ErrorCode | 'unmatched topic';
 
-/** Ids for one attempt. The session is a group of the initiator, a member, `other` and, formerly, an ex-member. */
+/** Ids for one attempt. The session is a group of the initiator, a member, `other`, `writer` and, formerly, an ex-member. */
 export interface Cast {
   readonly sessionId: string;
   /** The participant that calls; the member when it is the service. */
@@ -22,6 +22,8 @@ export interface Cast {
   readonly outsider: string;
   /** An agent with an endpoint. */
   readonly agent: string;
+  /** An agent of the group. */
+  readonly writer: string;
 }
 
 export interface RestRequest {
@@ -191,6 +193,11 @@ export const rows: readonly Row[] = [
     { ...allBut('service', 'forbidden'), service: 'invalid_request' },
     (cast) => ({ method: 'POST', path: `${sessionPath(cast)}/streams?agent_id=${cast.self}`, text: 'hello' }),
   ),
+  rest('POST /api/sessions/:id/streams, for an agent of the group', serviceOnly, (cast) => ({
+    method: 'POST',
+    path: `${sessionPath(cast)}/streams?agent_id=${cast.writer}`,
+    text: 'hello',
+  })),
   rest('GET /api/participants/:id/inbox, its own', everybody, ({ self }) => ({
     method: 'GET',
     path: `/api/participants/${self}/inbox`,

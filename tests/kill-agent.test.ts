@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-test.each(['chunked', 'sized', 'ndjson', 'text', 'http-1.0', 'ndjson-1.0'])(
+test.concurrent.each(['chunked', 'sized', 'ndjson', 'text', 'http-1.0', 'ndjson-1.0'])(
   'an agent that dies while it streams (%s): all see the same end and the same text',
   async (path) => {
     await using agent = await startTalkingAgent();

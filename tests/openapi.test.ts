@@ -1,17 +1,10 @@
+import { type ErrorCode, parseShape, shapeExamples, shapesByDirection } from '@fleetlm/protocol';
 import {
-  type ErrorCode,
-  parseMessageId,
-  parseParticipantId,
-  parseSessionId,
-  parseShape,
-  parseStreamId,
-  parseTurnId,
-  shapeExamples,
-  shapesByDirection,
-} from '@fleetlm/protocol';
-import {
+  AgentServer,
   type ApiAnswer,
   type ApiOptions,
+  addParticipants,
+  beginAnswer,
   startTestServer,
   type TestServer,
   waitUntil,
@@ -19,7 +12,7 @@ import {
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
-import { describeOpenApi, type Overrides } from 'fleetlm';
+import { describeOpenApi } from 'fleetlm';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { strictSchemas } from './strict-schemas.ts';
@@ -34,31 +27,12 @@ ajv.addSchema({
   components: { ...document.components, schemas: strictSchemas(document.components.schemas) },
 });
 
-const facts = {
-  streamId: parseStreamId('01K1J8Z0000000000000000001')!,
-  messageId: parseMessageId('01K1J8Z0000000000000000002')!,
-  turnId: parseTurnId('01K1J8Z0000000000000000003')!,
-  agentId: parseParticipantId('agent:bot')!,
-};
-
 let server: TestServer;
-let streams: Parameters<NonNullable<Overrides['turns']>>[0];
 /** Each call that was answered as the document says, with the statuses. */
 const seen = new Map<string, Set<number>>();
 
 beforeAll(async () => {
-  server = await startTestServer({
-    overrides: {
-      turns: (registry) => {
-        streams = registry;
-        return {
-          stop: async () => [],
-          recheck: async () => {},
-          write: async () => ({ ok: true, value: { ...facts, seq: null, termination: 'finish' } }),
-        };
-      },
-    },
-  });
+  server = await startTestServer();
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
@@ -227,12 +201,16 @@ async function callStreams(sessionId: string): Promise<void> {
   const path = '/api/sessions/{id}/streams';
   await call('POST', '/api/sessions/{id}/stop', [sessionId], { body: {} });
   await call('POST', path, [sessionId], { text: 'hi' }, '?agent_id=agent:bot');
-  const stream = streams.open({ ...facts, sessionId: parseSessionId(sessionId)! });
-  stream.push({ type: 'text-start', id: '1' }, 10);
-  const reading = call('GET', `${path}/{stream_id}`, [sessionId, facts.streamId]);
+  await using agent = await AgentServer.start();
+  await addParticipants(server, 'agent:live');
+  await server.api('PUT', '/api/agents/agent:live/endpoint', { body: { origin_url: agent.url } });
+  await server.api('PUT', `/api/sessions/${sessionId}/members/agent:live`);
+  const asked = { id: sessionId, askerId: 'user:alice', agentIds: ['agent:live'] };
+  const answer = await beginAnswer(server, agent, asked);
+  await waitUntil(() => server.server.counts.subscribedTopics === 0);
+  const reading = call('GET', `${path}/{stream_id}`, [sessionId, answer.facts.stream_id]);
   await waitUntil(() => server.server.counts.subscribedTopics === 1);
-  stream.push({ type: 'finish' }, 10);
-  stream.close();
+  answer.finish();
   expect((await reading).body).toContain('[DONE]');
 }
 

@@ -34,6 +34,8 @@ export async function startOwnServer(secret: string | null): Promise<OwnServer> 
     // The suite runs in the same process: its work must not be taken for overload of the server.
     FLEETLM_LOAD_LAG_MS: '60000',
     FLEETLM_SOCKET_IDLE_MS: String(idleMs),
+    // The suite's agents are on this machine.
+    FLEETLM_AGENT_ALLOW_LOOPBACK: '1',
     FLEETLM_SOCKET_TOPICS: String(maxTopics),
     ...(secret !== null && { FLEETLM_JWT_SECRET: secret }),
   });

@@ -110,6 +110,11 @@ export class Subject implements AsyncDisposable {
     return messages;
   }
 
+  /** Something that ends with the case. */
+  use<Resource extends AsyncDisposable>(resource: Resource): Resource {
+    return this.#resources.use(resource);
+  }
+
   /** A socket of a participant; of the service when that is null. */
   async connect(as: string | null, options: ConnectOptions = {}): Promise<FrameSocket> {
     const url = await this.#socketUrl(as, options.parameters);

@@ -1,11 +1,12 @@
 import { startTestServer, type TestServer, testSecret } from '@fleetlm/testkit';
-import { afterAll, beforeAll, describe, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allCases } from '../src/all-cases.ts';
 import { type Entry, isCase } from '../src/case.ts';
+import { streamChunkCases } from '../src/cases/channels/stream-cases.ts';
 import { handshakeCases } from '../src/cases/frames/handshake.ts';
 import { joinCases } from '../src/cases/frames/join.ts';
 import { type Identity, noAuthentication, TokenIdentity } from '../src/identity.ts';
-import { runCase, whySkipped } from '../src/run-cases.ts';
+import { runCase, runCases, whySkipped } from '../src/run-cases.ts';
 import { type Settings, Target } from '../src/target.ts';
 
 /** Fewer than by default, so that it takes no hundred sessions to see that they have a bound. */
@@ -19,6 +20,7 @@ describe('with tokens', () => {
   const env = {
     FLEETLM_JWT_SECRET: testSecret,
     FLEETLM_JWT_LEEWAY_MS: '0',
+    FLEETLM_AGENT_ALLOW_LOOPBACK: '1',
     ...topics,
   };
   const entries = allCases.filter(({ id }) => !impatient.includes(id));
@@ -35,6 +37,14 @@ describe('a server without patience', () => {
   const env = { FLEETLM_SOCKET_IDLE_MS: '400', FLEETLM_RATE_FRAMES: '5' };
   const entries = allCases.filter(({ id }) => impatient.includes(id));
   runOn(env, noAuthentication, { idleMs: 400, isSlow: true }, entries);
+});
+
+test('a server that calls nobody on its own machine is no failure: cases with an agent say why they skip', async () => {
+  await using server = await startTestServer({ env: { FLEETLM_AGENT_ALLOW_LOOPBACK: '0' } });
+  const target = new Target(server.url, noAuthentication);
+  const results = await runCases(streamChunkCases, target, { concurrency: 1, onResult() {} });
+  const reason = expect.stringContaining('FLEETLM_AGENT_ALLOW_LOOPBACK=1');
+  expect(results).toMatchObject(streamChunkCases.map(() => ({ outcome: 'skipped', reason })));
 });
 
 /** Each case is a test; at the same time, as they would run against somebody else's server. */

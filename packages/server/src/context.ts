@@ -1,6 +1,5 @@
 import { Dispatcher } from './agents/dispatcher.ts';
 import { Endpoints } from './agents/endpoints/endpoints.ts';
-import type { TurnControl } from './agents/turn-control.ts';
 import { TurnStore } from './agents/turns/turn-store.ts';
 import { AddressGuard } from './agents/webhook/address-guard.ts';
 import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-host.ts';
@@ -39,8 +38,6 @@ export interface Overrides {
   readonly wrapDb?: (db: Db) => Db;
   /** What names mean when agents are called. */
   readonly resolveHost?: ResolveHost;
-  /** What runs agents’ turns; it pushes to the streams that readers see. */
-  readonly turns?: (streams: StreamRegistry) => TurnControl;
   /** For tests of what takes seconds. */
   readonly httpTimeouts?: Partial<HttpTimeouts>;
   /** How fast a drain closes sockets. */
@@ -101,7 +98,7 @@ function buildAgents(
 }
 
 function buildRuntime(
-  { config, signal, metrics, tracing, log, overrides }: ContextOptions,
+  { config, signal, metrics, tracing, log }: ContextOptions,
   truth: ReturnType<typeof buildConversation>,
   { endpoints, webhooks }: ReturnType<typeof buildAgents>,
 ) {
@@ -137,7 +134,7 @@ function buildRuntime(
     sessions,
     inboxes,
     streams,
-    turns: overrides.turns?.(streams) ?? dispatcher,
+    turns: dispatcher,
     limits: config.messages,
     maxGroupMembers: config.groups.maxMembers,
     maxMetadataBytes: config.metadata.maxBytes,
@@ -172,7 +169,7 @@ function buildEdges(
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, timeouts, ...told });
   const disabledParticipants = new DisabledParticipants({
     sockets,
-    streams: http.eventStreams,
+    streams: http.openStreams,
     directory,
     log,
   });

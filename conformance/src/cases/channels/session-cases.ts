@@ -12,6 +12,7 @@ import { check } from '../../mismatch.ts';
 import { error, ok, say } from '../../notation.ts';
 import { holding } from '../../pattern.ts';
 import { type Conversation, type Subject, shaped } from '../../subject.ts';
+import { stopCase, streamChunkCases } from './stream-cases.ts';
 
 /** `session:<id>`, by event: what a client sends, and what it is sent. */
 export const sessionChannelCases: Readonly<Record<string, readonly Entry[]>> = {
@@ -157,18 +158,9 @@ export const sessionChannelCases: Readonly<Record<string, readonly Entry[]>> = {
         await socket.S(['3', '5', T, 'phx_reply', error('invalid_request')]);
       },
     },
+    stopCase,
   ],
-  stream_chunk: [
-    {
-      id: 'session/stream-chunk',
-      title: 'the chunks of an answer, without gaps from where the join reply leaves off',
-      why: 'needs an agent that writes at the moment of a join',
-      proof: {
-        file: 'packages/server/test/streams/stream-joiners.test.ts',
-        test: 'whoever joins, leaves and rejoins while streams run misses no chunk and gets none twice',
-      },
-    },
-  ],
+  stream_chunk: streamChunkCases,
   message: [
     {
       id: 'session/message',

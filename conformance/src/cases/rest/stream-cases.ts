@@ -1,6 +1,9 @@
-import { stopReplySchema } from '@fleetlm/protocol';
+import { stopReplySchema, streamWriteReplySchema } from '@fleetlm/protocol';
+import { finishStream } from '@fleetlm/testkit/agent-server';
 import type { Entry } from '../../case.ts';
+import { beginAnswer, expectAnswer, hello } from '../../live-agent.ts';
 import { check } from '../../mismatch.ts';
+import type { Subject } from '../../subject.ts';
 
 /** An id that no stream has. */
 const absentId = '01K1J8Z0000000000000000000';
@@ -41,6 +44,25 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
         }
       },
     },
+    {
+      id: 'rest/read-stream',
+      title: 'a running stream, from its beginning to its end, as the AI SDK reads it',
+      isOurs: true,
+      async run(subject) {
+        const { id, alice, answer, seen } = await beginAnswer(subject);
+        const path = `/api/sessions/${id}/streams/${seen.stream_id}`;
+        const { reader, type } = await openEvents(subject, path, alice);
+        finishStream(answer);
+        check(type, 'text/event-stream');
+        const events = (await reader).split('\n\n').filter((event) => event.startsWith('data: '));
+        check(events.at(-1), 'data: [DONE]');
+        const chunks = events.slice(0, -1).map((event) => JSON.parse(event.slice('data: '.length)));
+        check(
+          chunks.map((chunk) => chunk.type),
+          ['start', 'text-start', 'text-delta', 'text-end', 'finish'],
+        );
+      },
+    },
   ],
   'POST /api/sessions/:id/streams': [
     {
@@ -60,5 +82,34 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
         subject.problem(await subject.call('POST', named, { body: {} }), 'unsupported_media_type');
       },
     },
+    {
+      id: 'rest/written-stream',
+      title: 'what an agent streams by itself is shown, ends once, and is stored under its message_id',
+      isOurs: true,
+      async run(subject) {
+        const [alice, agent] = await Promise.all([subject.person(), subject.person('agent')]);
+        const id = await subject.session({ initiator_id: alice, peer_id: agent });
+        const socket = await subject.joined(alice, `session:${id}`);
+        const chunks = [{ type: 'text-start', id: '1' }, hello, { type: 'finish' }];
+        const answer = await subject.call('POST', `/api/sessions/${id}/streams`, {
+          as: agent,
+          rawBody: chunks.map((chunk) => `${JSON.stringify(chunk)}\n`).join(''),
+          headers: { 'content-type': 'application/x-ndjson' },
+        });
+        const written = subject.shaped(answer, 200, streamWriteReplySchema);
+        check([written.seq, written.termination], [1, 'finish']);
+        const { stream_id, message_id, turn_id } = written;
+        const facts = { stream_id, message_id, turn_id, agent_id: agent };
+        await expectAnswer(socket, { facts, index: 0, chunks });
+      },
+    },
   ],
 };
+
+/** Opens an event stream; its head has come when this resolves, `reader` has all of it. */
+async function openEvents(subject: Subject, path: string, as: string) {
+  const headers = await subject.target.identity.headersOf(as);
+  const response = await fetch(new URL(path, subject.target.url), { headers });
+  check(response.status, 200);
+  return { type: response.headers.get('content-type'), reader: response.text() };
+}

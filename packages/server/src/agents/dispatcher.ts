@@ -121,12 +121,7 @@ export class Dispatcher implements TurnControl {
 
   async recheck(sessionId: SessionId): Promise<void> {
     const runs = [...this.#running.values()].filter(({ run }) => run.turn.sessionId === sessionId);
-    for (const { run } of runs) {
-      const view = await readSession(this.#options.db, sessionId, run.turn.agentId);
-      const mayGoOn = view?.viewerIsMember && view.session.status === 'open';
-      // What it has said is refused, and the turn fails by that.
-      if (!mayGoOn) run.interrupt();
-    }
+    for (const { run } of runs) await this.#recheckRun(run);
   }
 
   async write(
@@ -141,7 +136,10 @@ export class Dispatcher implements TurnControl {
     const turn = await this.#options.store.openWritten({ turnId, agentId, sessionId, streamId, messageId });
     if (turn === null) return fail(wireError('turn_running'));
     const run = new TurnRun(turn, this.#options);
-    const result = await this.#keep(run, this.#runWritten(run, source));
+    const written = this.#keep(run, this.#runWritten(run, source));
+    // A removal since the agent was let in has looked for its run before there was one.
+    void this.#try('recheck', () => this.#recheckRun(run));
+    const result = await written;
     if (result === null) return fail(wireError('internal_error'));
     return ok({ turnId, streamId, messageId, ...result });
   }
@@ -296,6 +294,14 @@ export class Dispatcher implements TurnControl {
     const { db, limits } = this.#options;
     await this.#segments.clean();
     await pruneDeliveries(db, limits.deliveryLogDays);
+  }
+
+  async #recheckRun(run: TurnRun): Promise<void> {
+    const { sessionId, agentId } = run.turn;
+    const view = await readSession(this.#options.db, sessionId, agentId);
+    const mayGoOn = view?.viewerIsMember && view.session.status === 'open';
+    // What it has said is refused, and the turn fails by that.
+    if (!mayGoOn) run.interrupt();
   }
 
   #interruptAll(): void {

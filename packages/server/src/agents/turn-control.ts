@@ -1,13 +1,5 @@
-import {
-  type MessageId,
-  type ParticipantId,
-  type Seq,
-  type SessionId,
-  type StreamId,
-  type TurnId,
-  wireError,
-} from '@fleetlm/protocol';
-import { fail, type Result } from '../lib/result.ts';
+import type { MessageId, ParticipantId, Seq, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
+import type { Result } from '../lib/result.ts';
 import type { Termination } from '../streams/termination.ts';
 import type { AnswerSource } from './answer/read-answer.ts';
 
@@ -30,10 +22,3 @@ export interface TurnControl {
   /** Runs a turn whose answer the agent sends by itself; `turn_running` while it has another one. */
   write(agentId: ParticipantId, sessionId: SessionId, source: AnswerSource): Promise<Result<WrittenStream>>;
 }
-
-/** Where no agent is called: there is nothing to stop, and no turn for who writes. */
-export const noTurns: TurnControl = {
-  stop: async () => [],
-  recheck: async () => {},
-  write: async () => fail(wireError('not_found', 'No agents run here')),
-};

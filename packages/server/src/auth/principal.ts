@@ -10,3 +10,8 @@ interface Lasting {
 }
 
 export const service: Principal = { kind: 'service' };
+
+/** The participant that acts; null: the service. */
+export function participantOf(principal: Principal): ParticipantId | null {
+  return principal.kind === 'participant' ? principal.participantId : null;
+}

@@ -1,10 +1,12 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Principal } from '../auth/principal.ts';
+import type { ParticipantId } from '@fleetlm/protocol';
+import { type Principal, participantOf } from '../auth/principal.ts';
 import type { StreamReader } from '../gateway/stream-calls.ts';
 import type { Flusher } from '../socket/flusher.ts';
 import { SendQueue, type SendQueueOwner } from '../socket/send-queue.ts';
 import type { Chunk } from '../streams/chunk.ts';
 import type { StreamPush } from '../streams/stream-assembler.ts';
+import type { OpenStream } from './open-stream.ts';
 
 export interface EventStreamLimits {
   readonly maxQueuedBytes: number;
@@ -33,10 +35,11 @@ const done = Buffer.from('data: [DONE]\n\n');
 
 /**
  * One reply that shows a running stream as server-sent events, in the AI SDK's format. Its head goes out with
- * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `EventStreams`.
+ * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `OpenStreams`.
  */
-export class EventStream implements StreamReader, SendQueueOwner {
-  readonly principal: Principal;
+export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
+  readonly participantId: ParticipantId | null;
+  readonly expiresAtMs: number | null;
   readonly #response: ServerResponse;
   readonly #queue: SendQueue;
   readonly #quietMs: number;
@@ -48,7 +51,8 @@ export class EventStream implements StreamReader, SendQueueOwner {
   #hasSent = false;
 
   constructor({ response, principal, flusher, limits }: EventStreamOptions) {
-    this.principal = principal;
+    this.participantId = participantOf(principal);
+    this.expiresAtMs = principal.expiresAtMs ?? null;
     this.#response = response;
     this.#queue = new SendQueue({ socket: response, flusher, limits, owner: this });
     this.#quietMs = limits.quietMs;
@@ -84,10 +88,8 @@ export class EventStream implements StreamReader, SendQueueOwner {
     if (this.#hasBegun) this.#response.destroy();
   }
 
-  /** Called about every second. */
   sweep(nowMs: number): void {
     if (!this.#hasBegun) return;
-    if (Date.now() >= (this.principal.expiresAtMs ?? Number.POSITIVE_INFINITY)) this.cut();
     this.#queue.sweep(nowMs);
     if (this.#hasSent || this.#sentMs === 0) this.#sentMs = nowMs;
     this.#hasSent = false;
@@ -101,7 +103,6 @@ export class EventStream implements StreamReader, SendQueueOwner {
     if (this.#isOver) leave();
   }
 
-  /** The response is over. */
   end(): void {
     this.#isOver = true;
     this.#queue.close();

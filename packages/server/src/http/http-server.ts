@@ -18,11 +18,11 @@ import type { ApiRoute } from './api-route.ts';
 import { refuseConnection } from './client-error.ts';
 import { setCommonHeaders } from './common-headers.ts';
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts';
-import { EventStreams } from './event-streams.ts';
 import { acceptJsonOnly } from './json-body.ts';
 import type { Listen } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
+import { OpenStreams } from './open-streams.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { RequestJournal } from './request-journal.ts';
@@ -64,12 +64,10 @@ export class HttpServer implements AsyncDisposable {
   readonly server: Server;
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
-  readonly eventStreams: EventStreams;
+  readonly openStreams: OpenStreams;
   readonly #open = new OpenRequests();
   readonly #slowBodies = new SlowBodies();
   readonly #bodyChecks: NodeJS.Timeout;
-  /** Aborted when a drain begins: what would last is over. */
-  readonly #draining = new AbortController();
   readonly #timeouts: HttpTimeouts;
   readonly #traces: RequestTraces;
   readonly #journal: RequestJournal;
@@ -87,7 +85,7 @@ export class HttpServer implements AsyncDisposable {
     this.#timeouts = timeouts;
     const { maxQueuedBytes, stallMs } = options.config.sockets;
     const limits = { maxQueuedBytes, stallMs, quietMs: timeouts.streamQuietMs };
-    this.eventStreams = new EventStreams({ limits, sweepMs: timeouts.streamSweepMs });
+    this.openStreams = new OpenStreams({ limits, sweepMs: timeouts.streamSweepMs });
     const { maxConnections } = options.config.http;
     // Node's limit would be for every request, also for one that is a stream: `#slowBodies` is in its place.
     const nodes = { timeouts: { ...timeouts, requestMs: 0 }, maxConnections };
@@ -108,8 +106,7 @@ export class HttpServer implements AsyncDisposable {
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    this.#draining.abort();
-    this.eventStreams.cutAll();
+    this.openStreams.cutAll();
     this.#open.endConnections();
     this.server.closeIdleConnections();
     await Promise.race([this.#open.settled(), untilAborted(signal)]);
@@ -173,10 +170,9 @@ export class HttpServer implements AsyncDisposable {
     for (const route of apiRoutes) addRoute(api, route, { gateway, traces: this.#traces });
     addStreamRoutes(api, {
       gateway,
-      open: this.eventStreams,
+      open: this.openStreams,
       noteStream: (request) => this.#journal.noteStream(request),
       letLast: (request) => this.#letLast(request),
-      signal: this.#draining.signal,
     });
   }
 

@@ -5,12 +5,13 @@ import { CallFailed, callFailure } from '../agents/call-failure.ts';
 
 /**
  * A request's body as an answer, for an agent that calls us. Whoever stops reading leaves the connection as it is:
- * the agent is still to be told what became of its stream. Aborted: the body fails.
+ * the agent is still to be told what became of its stream. Aborted with an error: the body
+ * fails, as that says.
  */
 export function readRequest(request: IncomingMessage, signal: AbortSignal): AnswerSource {
   const body = new PassThrough();
   const lose = (detail: string) => body.destroy(new CallFailed(callFailure('connection_lost', detail)));
-  const onAbort = () => lose('the server is shutting down');
+  const onAbort = () => lose((signal.reason as Error).message);
   // Without a listener a body that nobody reads would throw.
   body.on('error', () => {});
   body.once('close', () => signal.removeEventListener('abort', onAbort));
@@ -18,5 +19,10 @@ export function readRequest(request: IncomingMessage, signal: AbortSignal): Answ
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
   request.pipe(body);
-  return { status: 200, contentType: request.headers['content-type'], body, close: () => body.destroy() };
+  // Ended, not destroyed: whoever waits for more of it meets its end, and no error.
+  const close = () => {
+    request.unpipe(body);
+    body.end();
+  };
+  return { status: 200, contentType: request.headers['content-type'], body, close };
 }

@@ -5,15 +5,15 @@ import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { CloseReason } from './connection.ts';
 import type { SocketServer } from './socket-server.ts';
 
-interface StreamReaders {
+interface StreamCallers {
   readonly participantIds: ReadonlySet<ParticipantId>;
   disconnect(participantId: ParticipantId): void;
 }
 
 interface DisabledParticipantsOptions {
   readonly sockets: Pick<SocketServer, 'participantIds' | 'disconnect'>;
-  /** Who reads streams without a socket. */
-  readonly streams: StreamReaders;
+  /** Who reads and writes streams without a socket. */
+  readonly streams: StreamCallers;
   readonly directory: Pick<ParticipantDirectory, 'findDisabled' | 'listen'>;
   readonly log: Log;
   /** For tests: seconds are long. */

@@ -25,7 +25,7 @@ import { readBySdk } from '../streams/sdk-messages.ts';
 import { type AgentSession, messagesOf, say, startAgentSession, turnsAtRest, userIdOf } from './fixtures.ts';
 import { isTerminal, PhoenixView, RawView, readEventStream, type StreamView } from './stream-views.ts';
 
-const stops = Number(process.env['FLEETLM_STOPS'] ?? 42);
+const stops = Number(process.env['FLEETLM_STOPS'] ?? 24);
 const seed = Number(process.env['FLEETLM_SEED'] ?? Date.now() % 1_000_000);
 /** Sessions at a time: enough that batches, claims and stops meet. */
 const atOnce = 6;

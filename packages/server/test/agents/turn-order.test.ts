@@ -81,8 +81,10 @@ describe.concurrent('a burst', () => {
   });
 });
 
+// Nobody tells of an agent that is back: each waits for the sweep, all at the same time.
 describe.concurrent('an agent that is away', () => {
   test('keeps its pending turn while it is disabled, and is called when it is back', async () => {
+    await using agent = await AgentServer.start();
     const session = await startAgentSession(server, agent);
     const path = `/api/participants/${session.agentId}`;
     await server.api('PUT', path, { body: { status: 'disabled' } });
@@ -97,6 +99,7 @@ describe.concurrent('an agent that is away', () => {
   });
 
   test('without an endpoint has no turns', async () => {
+    await using agent = await AgentServer.start();
     const session = await startAgentSession(server, agent);
     await server.api('DELETE', `/api/agents/${session.agentId}/endpoint`);
     await say(server, session);
@@ -107,6 +110,7 @@ describe.concurrent('an agent that is away', () => {
     ['the session is closed', 'session_closed', 'PATCH', { status: 'closed' }],
     ['it is no member any more', 'not_a_member', 'DELETE', undefined],
   ] as const)('is not called where %s', async (_name, reason, method, body) => {
+    await using agent = await AgentServer.start();
     const session = await startAgentGroup(server, [agent], [{ status: 'disabled' }]);
     await say(server, session);
     const member = method === 'DELETE' ? `/members/${session.agentId}` : '';

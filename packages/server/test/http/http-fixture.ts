@@ -8,8 +8,9 @@ import {
 } from '@fleetlm/protocol';
 import { quietLog, testDatabase, waitUntil } from '@fleetlm/testkit';
 import { expect } from 'vitest';
+import { Dispatcher } from '../../src/agents/dispatcher.ts';
 import { Endpoints } from '../../src/agents/endpoints/endpoints.ts';
-import { noTurns } from '../../src/agents/turn-control.ts';
+import { TurnStore } from '../../src/agents/turns/turn-store.ts';
 import { AddressGuard } from '../../src/agents/webhook/address-guard.ts';
 import { createHostResolver } from '../../src/agents/webhook/resolve-host.ts';
 import { WebhookClient } from '../../src/agents/webhook/webhook-client.ts';
@@ -25,6 +26,7 @@ import { HttpServer, type HttpServerOptions } from '../../src/http/http-server.t
 import { InboxSupervisor } from '../../src/inbox/inbox-supervisor.ts';
 import { Failpoints } from '../../src/lib/failpoints.ts';
 import type { Log } from '../../src/lib/log.ts';
+import { monotonicUlid } from '../../src/lib/monotonic-ulid.ts';
 import type { Result } from '../../src/lib/result.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
 import { noTracing } from '../../src/observability/tracing.ts';
@@ -90,12 +92,6 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const streams = new StreamRegistry({ pubsub, metrics });
   const sessions = new SessionSupervisor({ ...actors, streams });
   const inboxes = new InboxSupervisor({ ...actors, unwritten: () => [] });
-  appender.listen({
-    committed: (messages) => sessions.committed(messages),
-    woke: () => {},
-    hopLimitReached: () => {},
-    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
-  });
   resources.defer(() => sessions.stop());
   resources.defer(() => inboxes.stop());
   const rates = createCallerRates(config);
@@ -107,6 +103,22 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   const webhooks = new WebhookClient({ guard, resolveHost: createHostResolver() });
   const lifetime = new AbortController();
   resources.defer(() => lifetime.abort());
+  const store = new TurnStore(db, monotonicUlid()());
+  const dispatcher = new Dispatcher({
+    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics },
+    tracing: noTracing,
+    log: quietLog,
+    limits: config.agents,
+    hopLimit: config.append.hopLimit,
+  });
+  appender.listen({
+    committed: (messages) => sessions.committed(messages),
+    woke: (sessionIds) => dispatcher.wake(sessionIds),
+    hopLimitReached: (messages) => dispatcher.hopLimitReached(messages),
+    reached: (sessionId, lastSeq) => sessions.reached(sessionId, lastSeq),
+  });
+  dispatcher.start();
+  resources.defer(() => dispatcher.close());
   const gateway = new Gateway({
     db,
     appender,
@@ -114,7 +126,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     sessions,
     inboxes,
     streams,
-    turns: noTurns,
+    turns: dispatcher,
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,

@@ -1,18 +1,21 @@
 import { createConnection } from 'node:net';
-import type { SessionId } from '@fleetlm/protocol';
 import {
+  AgentServer,
+  type AskedSession,
   addGroup,
   addParticipants,
+  beginAnswer,
+  beginAnswers,
+  type LiveAnswer,
   type RawFrame,
   RawSocket,
+  StreamWriter,
   startTestServer,
   type TestServer,
   waitUntil,
 } from '@fleetlm/testkit';
 import { DefaultChatTransport, readUIMessageStream, type UIMessage } from 'ai';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { RunningStream } from '../../src/streams/running-stream.ts';
-import { finish, ScriptedTurns, say } from '../streams/scripted-turns.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { asJson } from '../streams/sdk-messages.ts';
 
 const httpTimeouts = {
@@ -22,31 +25,31 @@ const httpTimeouts = {
   streamSweepMs: 20,
   streamQuietMs: 100,
 };
-const turns = new ScriptedTurns();
 let server: TestServer;
+let agent: AgentServer;
 let sessionId: string;
 
 beforeAll(async () => {
-  server = await startTestServer({
-    env: { FLEETLM_SESSION_IDLE_MS: '50' },
-    overrides: { turns: turns.over, httpTimeouts },
-  });
+  agent = await AgentServer.start();
+  server = await startTestServer({ env: { FLEETLM_SESSION_IDLE_MS: '50' }, overrides: { httpTimeouts } });
   await addParticipants(server, 'user:alice', 'user:bob', 'user:carol', 'agent:bot', 'agent:other');
+  for (const id of ['agent:bot', 'agent:other']) {
+    await server.api('PUT', `/api/agents/${id}/endpoint`, { body: { origin_url: agent.url } });
+  }
   sessionId = await addGroup(server, 'user:alice', 'user:bob', 'agent:bot');
 });
 
-afterAll(() => server[Symbol.asyncDispose]());
+// An agent has one turn at a time in a session.
+afterEach(() => waitUntil(() => server.server.counts.turns === 0));
 
-function begin(): RunningStream {
-  const stream = turns.open(sessionId);
-  stream.push({ type: 'start', messageId: 'm' }, 10);
-  stream.push({ type: 'text-start', id: '1' }, 10);
-  say(stream, 'Hello');
-  return stream;
-}
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await agent[Symbol.asyncDispose]();
+});
 
-function pathOf({ facts }: RunningStream): string {
-  return `/api/sessions/${facts.sessionId}/streams/${facts.streamId}`;
+function begin(first?: readonly { readonly type: string }[]): Promise<LiveAnswer> {
+  const asked: AskedSession = { id: sessionId, askerId: 'user:alice', agentIds: ['agent:bot'] };
+  return beginAnswer(server, agent, asked, first);
 }
 
 function get(path: string, as = 'user:alice', headers = {}): Promise<Response> {
@@ -67,36 +70,13 @@ async function json(response: Response): Promise<RawFrame> {
   return response.json();
 }
 
-/** A request whose body a test writes piece by piece. */
-function open(type = 'application/x-ndjson', target = server, id = sessionId) {
-  const socket = createConnection(Number(new URL(target.url).port), '127.0.0.1');
-  const connection = { socket, received: '', isClosed: false };
-  socket.setEncoding('utf8').on('data', (text) => {
-    connection.received += text;
-  });
-  socket.on('error', () => {});
-  socket.on('close', () => {
-    connection.isClosed = true;
-  });
-  const head = [
-    `POST /api/sessions/${id}/streams HTTP/1.1`,
-    'Host: localhost',
-    'X-Participant-Id: agent:bot',
-    `Content-Type: ${type}`,
-    'Transfer-Encoding: chunked',
-  ].join('\r\n');
-  socket.write(`${head}\r\n\r\n`);
-  return connection;
+function write(type?: string): StreamWriter {
+  return new StreamWriter(server.url, { agentId: 'agent:bot', sessionId, ...(type && { type }) });
 }
 
-function piece(text: string): string {
-  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
-}
-
-/** The stream that a request has begun, once it has. */
-async function opened(): Promise<RunningStream> {
-  await waitUntil(() => turns.registry.count === 1);
-  return turns.registry.of(sessionId as SessionId)[0]!;
+/** Waits until a request has begun its stream. */
+async function opened(): Promise<void> {
+  await waitUntil(() => server.server.counts.streams === 1);
 }
 
 /** Waits until the server has had enough of a connection that says nothing. */
@@ -111,10 +91,10 @@ async function nothingIsLeft(): Promise<void> {
 
 describe('a stream is read', () => {
   test('from its beginning to its end, as the AI SDK’s format', async () => {
-    const stream = begin();
-    const response = await get(pathOf(stream), 'user:alice', { origin: server.url });
-    say(stream, ', you');
-    finish(stream);
+    const stream = await begin();
+    const response = await get(stream.path, 'user:alice', { origin: server.url });
+    stream.say(', you');
+    stream.finish();
     expect(response.status).toBe(200);
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': 'text/event-stream',
@@ -130,88 +110,92 @@ describe('a stream is read', () => {
       'text-start',
       'text-delta',
       'text-delta',
+      'text-end',
       'finish',
     ]);
     await nothingIsLeft();
   });
 
   test('by the AI SDK itself, which resumes it from its midst', async () => {
-    const stream = begin();
+    const stream = await begin();
     const transport = new DefaultChatTransport({
       headers: { 'x-participant-id': 'user:alice' },
       prepareReconnectToStreamRequest: ({ id }) => ({
         api: `${server.url}/api/sessions/${sessionId}/streams/${id}`,
       }),
     });
-    const chunks = await transport.reconnectToStream({ chatId: stream.facts.streamId });
-    stream.push({ type: 'tool-input-start', toolCallId: 't', toolName: 'weather' }, 10);
-    stream.push({ type: 'tool-input-available', toolCallId: 't', toolName: 'weather', input: { at: 1 } }, 10);
-    say(stream, ', you');
-    stream.push({ type: 'text-end', id: '1' }, 10);
-    finish(stream);
+    const chunks = await transport.reconnectToStream({ chatId: stream.facts.stream_id });
+    stream.write({ type: 'tool-input-start', toolCallId: 't', toolName: 'weather' });
+    stream.write({ type: 'tool-input-available', toolCallId: 't', toolName: 'weather', input: { at: 1 } });
+    stream.say(', you');
+    stream.finish();
     let read: UIMessage | null = null;
     for await (const message of readUIMessageStream({ stream: chunks! })) read = message;
-    const { id, parts } = asJson(stream.ending!.message);
-    expect(asJson(read)).toMatchObject({ id, parts });
-    expect(await transport.reconnectToStream({ chatId: stream.facts.streamId })).toBeNull();
+    // What is read is what is stored.
+    const { body } = await server.api('GET', `/api/sessions/${sessionId}/messages?limit=1`);
+    const [{ id, content }] = body.messages;
+    expect([id, content.parts]).toEqual([stream.facts.message_id, asJson(read!.parts)]);
+    expect(await transport.reconnectToStream({ chatId: stream.facts.stream_id })).toBeNull();
   });
 
   test('also before it has said anything', async () => {
-    const stream = turns.open(sessionId);
-    const response = await get(pathOf(stream));
+    const stream = await begin([{ type: 'start' }]);
+    const response = await get(stream.path);
     expect(response.status).toBe(200);
-    finish(stream);
-    expect(await response.text()).toBe('data: {"type":"finish"}\n\ndata: [DONE]\n\n');
+    stream.write({ type: 'finish' });
+    expect(await response.text()).toBe(
+      'data: {"type":"start"}\n\ndata: {"type":"finish"}\n\ndata: [DONE]\n\n',
+    );
   });
 
   test('204 when there is none; hidden as its session is', async () => {
-    const stream = begin();
+    const stream = await begin();
     const other = await addGroup(server, 'user:alice', 'agent:bot');
     const gone = await get(`/api/sessions/${sessionId}/streams/01K9WQ6Q8X1A5B7C9D0E1F2G3H`);
     expect([gone.status, await gone.text()]).toEqual([204, '']);
     expect((await get(`/api/sessions/${sessionId}/streams/none`)).status).toBe(204);
     // An id of a stream opens no other session.
-    expect((await get(`/api/sessions/${other}/streams/${stream.facts.streamId}`)).status).toBe(204);
-    for (const path of [pathOf(stream), pathOf(stream).replace(sessionId, other)]) {
+    expect((await get(`/api/sessions/${other}/streams/${stream.facts.stream_id}`)).status).toBe(204);
+    for (const path of [stream.path, stream.path.replace(sessionId, other)]) {
       const hidden = await get(path, 'user:carol');
       expect([hidden.status, (await json(hidden)).code]).toEqual([404, 'session_not_found']);
     }
-    finish(stream);
+    stream.finish();
     await nothingIsLeft();
   });
 
   test('not by who is removed, or disabled: they are cut at once, others go on', async () => {
-    const stream = begin();
-    const stays = await get(pathOf(stream));
-    const removed = await get(pathOf(stream), 'user:bob');
+    const stream = await begin();
+    const stays = await get(stream.path);
+    const removed = await get(stream.path, 'user:bob');
     const member = `/api/sessions/${sessionId}/members/user:bob`;
     await server.api('DELETE', member);
     expect(await isCut(removed)).toBe(true);
     await server.api('PUT', member);
-    const disabled = await get(pathOf(stream), 'user:bob');
+    const disabled = await get(stream.path, 'user:bob');
     await server.api('PUT', '/api/participants/user:bob', { body: { status: 'disabled' } });
     expect(await isCut(disabled)).toBe(true);
     await server.api('PUT', '/api/participants/user:bob', { body: { status: 'active' } });
-    finish(stream);
+    stream.finish();
     expect(await isCut(stays)).toBe(false);
   });
 
   test('and left: nothing of the reader stays', async () => {
-    const stream = begin();
+    const stream = await begin();
     const leaving = new AbortController();
-    const response = await fetch(`${server.url}${pathOf(stream)}`, { signal: leaving.signal });
-    expect(server.server.counts.subscribedTopics).toBe(1);
+    const response = await fetch(`${server.url}${stream.path}`, { signal: leaving.signal });
+    await waitUntil(() => server.server.counts.subscribedTopics === 1);
     leaving.abort();
     await expect(response.text()).rejects.toThrow();
     await waitUntil(() => server.server.counts.subscribedTopics === 0);
-    finish(stream);
+    stream.finish();
   });
 
   test('for longer than a connection may be silent: it gets comments meanwhile', async () => {
-    const stream = begin();
-    const response = await get(pathOf(stream));
+    const stream = await begin();
+    const response = await get(stream.path);
     await silenceIsCut();
-    finish(stream);
+    stream.finish();
     const text = await response.text();
     expect(text).toContain(':\n\n');
     expect(text).toContain('[DONE]');
@@ -220,13 +204,16 @@ describe('a stream is read', () => {
 
 describe('a stream is stopped', () => {
   test('by REST: one, or all of a session; the reply has the turns', async () => {
-    const streams = [begin(), begin(), begin()];
-    const [first, ...others] = streams.map(({ facts }) => facts);
-    const path = `/api/sessions/${sessionId}/stop`;
-    const one = await server.api('POST', path, { as: 'user:bob', body: { stream_id: first!.streamId } });
-    expect([one.status, one.body]).toEqual([200, { stopped: [first!.turnId] }]);
+    const agentIds = ['agent:bot', 'agent:other'];
+    const id = await addGroup(server, 'user:alice', 'user:bob', ...agentIds);
+    const answers = await beginAnswers(server, agent, { id, askerId: 'user:alice', agentIds });
+    const [first, second] = answers.map(({ facts }) => facts);
+    const path = `/api/sessions/${id}/stop`;
+    const one = await server.api('POST', path, { as: 'user:bob', body: { stream_id: first!.stream_id } });
+    expect([one.status, one.body]).toEqual([200, { stopped: [first!.turn_id] }]);
+    await waitUntil(() => server.server.counts.turns === 1);
     const all = await server.api('POST', path);
-    expect(all.body).toEqual({ stopped: others.map(({ turnId }) => turnId) });
+    expect(all.body).toEqual({ stopped: [second!.turn_id] });
     expect((await server.api('POST', path, { as: 'user:carol' })).body.code).toBe('session_not_found');
     const invalid = await server.api('POST', path, { body: { stream_id: 'x' } });
     expect(invalid.body.errors).toEqual({ stream_id: ['must be a stream id'] });
@@ -237,11 +224,12 @@ describe('a stream is stopped', () => {
     const topic = `session:${sessionId}`;
     socket.send(['1', '1', topic, 'phx_join', {}]);
     await socket.next();
-    const stream = begin();
-    socket.send(['1', '2', topic, 'stop', { stream_id: stream.facts.streamId }]);
+    const stream = await begin();
+    socket.send(['1', '2', topic, 'stop', { stream_id: stream.facts.stream_id }]);
     const reply = await socket.next((frame) => frame[1] === '2');
-    expect(reply[4]).toEqual({ status: 'ok', response: { stopped: [stream.facts.turnId] } });
-    say(stream, 'late');
+    expect(reply[4]).toEqual({ status: 'ok', response: { stopped: [stream.facts.turn_id] } });
+    stream.say('late');
+    await waitUntil(() => server.server.counts.turns === 0);
     await socket.settle();
     const chunks = socket.texts
       .map((text) => JSON.parse(text))
@@ -265,25 +253,6 @@ describe('a stream is written', () => {
       headers: { 'content-type': type, ...(as && { 'x-participant-id': as }) },
       body,
     });
-  const lines = [
-    '{"type":"text-start","id":"1"}',
-    '{"type":"text-delta","id":"1","delta":"Hi"}',
-    '{"type":"finish"}',
-  ];
-
-  test.each([
-    ['text/event-stream', lines.map((line) => `data: ${line}\n\n`).join('')],
-    ['application/x-ndjson; charset=utf-8', `${lines.join('\n')}\n`],
-    ['application/jsonl', lines.join('\n')],
-    ['text/plain', 'Hi'],
-  ])('as %s', async (type, body) => {
-    const answer = await post(body, type);
-    const { turn_id, stream_id, message_id, ...rest } = await json(answer);
-    expect(answer.status).toBe(200);
-    expect([turn_id, stream_id, message_id]).toEqual(Array(3).fill(expect.stringMatching(/^[0-9A-Z]{26}$/)));
-    expect(rest).toEqual({ seq: null, termination: 'finish' });
-  });
-
   test.each([
     ['a person', 'text/plain', 'user:alice', '', 403, 'forbidden'],
     ['an agent for another one', 'text/plain', 'agent:bot', '?agent_id=agent:other', 403, 'forbidden'],
@@ -314,46 +283,32 @@ describe('a stream is written', () => {
   });
 
   test('for longer than a body may take, and than a connection may be silent', async () => {
-    const connection = open();
-    const stream = await opened();
-    connection.socket.write(piece(`${lines[0]}\n`));
+    const writer = write();
+    await opened();
+    writer.writeLines({ type: 'text-start', id: '1' });
     await silenceIsCut();
-    expect(stream.ending).toBeNull();
-    connection.socket.write(`${piece(`${lines[1]}\n${lines[2]}\n`)}0\r\n\r\n`);
-    await waitUntil(() => connection.received.includes('"termination":"finish"'));
+    expect(server.server.counts.streams).toBe(1);
+    writer.writeLines({ type: 'text-delta', id: '1', delta: 'Hi' }, { type: 'finish' });
+    writer.end();
+    await waitUntil(() => writer.received.includes('"termination":"finish"'));
     // The connection serves on.
-    connection.socket.write('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
-    await waitUntil(() => connection.received.includes('{"status":"live"}'));
-    connection.socket.destroy();
+    writer.send('GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await waitUntil(() => writer.received.includes('{"status":"live"}'));
+    writer.destroy();
   });
 
-  test('and stopped: the agent is told, though its body goes on', async () => {
-    const connection = open();
-    const stream = await opened();
-    connection.socket.write(piece(`${lines[0]}\n`));
+  test('and stopped: what is left of its body is hurried again', async () => {
+    const writer = write();
+    await opened();
     await server.api('POST', `/api/sessions/${sessionId}/stop`);
-    connection.socket.write(piece(`${lines[1]}\n`));
-    await waitUntil(() => connection.received.includes('"termination":"stopped"'));
-    expect(turns.registry.find(stream.facts.streamId)).toBeUndefined();
-    // What is left of its body is hurried again.
-    await waitUntil(() => connection.isClosed);
-  });
-
-  test('by who breaks off: the turn ends as interrupted', async () => {
-    const connection = open();
-    const stream = await opened();
-    connection.socket.write(piece(`${lines[0]}\n`));
-    await waitUntil(() => stream.compact().nextIndex === 1);
-    connection.socket.destroy();
-    await waitUntil(() => stream.ending !== null);
-    expect(stream.ending!.termination).toBe('interrupted');
-    expect(turns.failures.at(-1)).toBe('connection_lost');
+    await waitUntil(() => writer.received.includes('"termination":"stopped"'));
+    await waitUntil(() => writer.isClosed);
   });
 
   test('S20: a body that is refused is no stream: it may not last', async () => {
-    const connection = open('image/png');
-    await waitUntil(() => connection.received.includes('unsupported_media_type'));
-    await waitUntil(() => connection.isClosed);
+    const writer = write('image/png');
+    await waitUntil(() => writer.received.includes('unsupported_media_type'));
+    await waitUntil(() => writer.isClosed);
   });
 });
 
@@ -365,10 +320,11 @@ test('requests that last as long as a stream are counted, but not timed', async 
     timed: lines.find((line) => line.includes(`_seconds_count{${route}}`)),
   });
   const before = about(await scrape());
-  const stream = begin();
-  const response = await get(pathOf(stream));
-  finish(stream);
+  const stream = await begin();
+  const response = await get(stream.path);
+  stream.finish();
   await response.text();
+  await waitUntil(() => server.server.counts.streams === 0);
   const lines = await scrape();
   const after = about(lines);
   expect(after.answered).not.toBe(before.answered);
@@ -378,16 +334,20 @@ test('requests that last as long as a stream are counted, but not timed', async 
 });
 
 test('a drain waits for no stream: who reads is cut, who writes is told', async () => {
-  const own = new ScriptedTurns();
-  const draining = await startTestServer({ overrides: { turns: own.over } });
+  const draining = await startTestServer();
   await addParticipants(draining, 'user:alice', 'agent:bot');
   const id = await addGroup(draining, 'user:alice', 'agent:bot');
-  const stream = own.open(id);
-  const read = await fetch(`${draining.url}${pathOf(stream)}`);
-  const writing = open('text/plain', draining, id);
-  await waitUntil(() => own.registry.count === 2);
+  const writer = new StreamWriter(draining.url, { agentId: 'agent:bot', sessionId: id, type: 'text/plain' });
+  writer.write('Hello');
+  await using socket = await RawSocket.open(draining.socketUrl('user:alice'));
+  const [{ stream_id }] = await waitUntil(async () => {
+    socket.send(['1', '1', `session:${id}`, 'phx_join', {}]);
+    const reply = await socket.next((frame) => frame[3] === 'phx_reply');
+    return reply[4].response.streams.length > 0 && reply[4].response.streams;
+  });
+  const read = await fetch(`${draining.url}/api/sessions/${id}/streams/${stream_id}`);
   const stopped = draining[Symbol.asyncDispose]();
   expect(await isCut(read)).toBe(true);
-  await waitUntil(() => writing.received.includes('"termination":"interrupted"'));
+  await waitUntil(() => writer.received.includes('"termination":"interrupted"'));
   await stopped;
 });

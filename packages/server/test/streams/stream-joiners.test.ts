@@ -1,8 +1,13 @@
 import {
+  AgentServer,
+  type AskedSession,
   addGroup,
   addParticipants,
   answerOf,
+  beginAnswer,
+  beginAnswers,
   disconnectPhoenix,
+  type LiveAnswer,
   phoenixClient,
   type RawFrame,
   RawSocket,
@@ -15,24 +20,25 @@ import {
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { maxTailMessages } from '../../src/sessions/hot-tail.ts';
 import type { Chunk } from '../../src/streams/chunk.ts';
-import type { RunningStream } from '../../src/streams/running-stream.ts';
-import { finish, ScriptedTurns } from './scripted-turns.ts';
 import { foldAll } from './sdk-messages.ts';
 
-const turns = new ScriptedTurns();
+const agentIds = ['agent:bot', 'agent:other'];
 const random = seededRandom(20_261_125);
 let server: TestServer;
+let agent: AgentServer;
 
 beforeAll(async () => {
-  server = await startTestServer({
-    env: { FLEETLM_SESSION_IDLE_MS: '50' },
-    overrides: { turns: turns.over },
-  });
-  await addParticipants(server, 'user:alice', 'user:bob', 'agent:bot', 'agent:other');
+  server = await startTestServer({ env: { FLEETLM_SESSION_IDLE_MS: '50' } });
+  agent = await AgentServer.start();
+  await addParticipants(server, 'user:alice', ...agentIds);
+  for (const id of agentIds) {
+    await server.api('PUT', `/api/agents/${id}/endpoint`, { body: { origin_url: agent.url } });
+  }
 });
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
+  await agent[Symbol.asyncDispose]();
 });
 
 /** What a reader knows of the streams of one session since it joined. */
@@ -58,16 +64,16 @@ class StreamView {
     return this.#byId.size;
   }
 
-  isOver(stream: RunningStream): boolean {
-    return this.#chunksOf(stream).at(-1)?.type === 'finish';
+  isOver(answer: LiveAnswer): boolean {
+    return this.#chunksOf(answer).at(-1)?.type === 'finish';
   }
 
-  messageOf(stream: RunningStream): unknown {
-    return foldAll(this.#chunksOf(stream)).message;
+  messageOf(answer: LiveAnswer): unknown {
+    return foldAll(this.#chunksOf(answer)).message;
   }
 
-  #chunksOf({ facts }: RunningStream): readonly Chunk[] {
-    return this.#byId.get(facts.streamId)?.chunks ?? [];
+  #chunksOf({ facts }: LiveAnswer): readonly Chunk[] {
+    return this.#byId.get(facts.stream_id)?.chunks ?? [];
   }
 }
 
@@ -157,51 +163,55 @@ class Joiner {
 /** A join whose messages are not all in memory: chunks come while Postgres is asked. */
 const fromTheLog = { last_seq: 0 };
 
-/** The id of a group that has more messages than are kept in memory. */
-async function addTalk(): Promise<string> {
-  const sessionId = await addGroup(server, 'user:alice', 'agent:bot', 'agent:other');
-  await using client = await SessionClient.open(server.socketUrl('user:alice'), sessionId);
-  await client.join();
-  await client.sayMany(maxTailMessages + 10);
-  return sessionId;
+async function addSession(): Promise<AskedSession> {
+  return { id: await addGroup(server, 'user:alice', ...agentIds), askerId: 'user:alice', agentIds };
 }
 
-/** Streams two answers at once, a chunk each turn of the event loop, until told to end. */
-function startAnswers(sessionId: string) {
-  const streams = [turns.open(sessionId), turns.open(sessionId, 'agent:other')];
+/** A group that has more messages than are kept in memory. */
+async function addTalk(): Promise<AskedSession> {
+  const session = await addSession();
+  await using client = await SessionClient.open(server.socketUrl('user:alice'), session.id);
+  await client.join();
+  await client.sayMany(maxTailMessages + 10);
+  return session;
+}
+
+/** Two agents answer at once, a chunk each turn of the event loop, until told to end. */
+async function startAnswers(session: AskedSession) {
+  const first: Chunk[] = [
+    { type: 'start', messageId: 'm' },
+    { type: 'text-start', id: '1' },
+  ];
+  const answers = await beginAnswers(server, agent, session, first);
   const signal = { isOver: false };
-  const chunks: Chunk[][] = [[], []];
-  const run = async (stream: RunningStream, pushed: Chunk[]) => {
+  const run = async (answer: LiveAnswer) => {
+    const written = [...first];
     const push = (chunk: Chunk) => {
-      pushed.push(chunk);
-      stream.push(chunk, 20);
+      written.push(chunk);
+      answer.write(chunk);
     };
-    push({ type: 'start', messageId: 'm' });
-    push({ type: 'text-start', id: '1' });
     for (let n = 0; !signal.isOver; n += 1) {
       push({ type: 'text-delta', id: '1', delta: `${n} ` });
       if (random() < 0.1) push({ type: 'data-step', id: 'step', data: { n } });
       if (random() < 0.1) push({ type: 'data-seen', data: n, transient: true });
       for (let turn = random() * 4; turn > 0; turn -= 1) await new Promise(setImmediate);
     }
-    push({ type: 'text-end', id: '1' });
-    pushed.push({ type: 'finish' });
-    finish(stream);
+    answer.finish();
+    return foldAll([...written, { type: 'text-end', id: '1' }, { type: 'finish' }]).message;
   };
-  const ended = Promise.all(streams.map((stream, n) => run(stream, chunks[n]!)));
-  const end = async () => {
+  const ended = Promise.all(answers.map(run));
+  const end = () => {
     signal.isOver = true;
-    await ended;
-    return chunks.map((each) => foldAll(each).message);
+    return ended;
   };
-  return { streams, end };
+  return { answers, end };
 }
 
 test('whoever joins, leaves and rejoins while streams run misses no chunk and gets none twice', async () => {
-  const sessionId = await addTalk();
-  const { streams, end } = startAnswers(sessionId);
+  const session = await addTalk();
+  const { answers, end } = await startAnswers(session);
   const joiners = await Promise.all(
-    Array.from({ length: 8 }, (_, n) => Joiner.open(n % 2 === 0 ? 2 : 1, sessionId)),
+    Array.from({ length: 8 }, (_, n) => Joiner.open(n % 2 === 0 ? 2 : 1, session.id)),
   );
   await Promise.all(
     joiners.map(async (joiner) => {
@@ -218,24 +228,24 @@ test('whoever joins, leaves and rejoins while streams run misses no chunk and ge
   await waitUntil(() =>
     joiners.every((joiner) => {
       joiner.read();
-      return streams.every((stream) => joiner.view.isOver(stream));
+      return answers.every((answer) => joiner.view.isOver(answer));
     }),
   );
-  for (const { view } of joiners) expect(streams.map((stream) => view.messageOf(stream))).toEqual(messages);
+  for (const { view } of joiners) expect(answers.map((answer) => view.messageOf(answer))).toEqual(messages);
   await Promise.all(joiners.map((joiner) => joiner.close()));
   await waitUntil(() => Object.values(server.server.counts).every((count) => count === 0));
 });
 
 test('an official client shows a stream from its midst to its end', async () => {
-  const sessionId = await addGroup(server, 'user:alice', 'agent:bot', 'agent:other');
-  const { streams, end } = startAnswers(sessionId);
+  const session = await addSession();
+  const { answers, end } = await startAnswers(session);
   const sockets = (['1.8.16', '1.7.21'] as const).map((version) =>
     phoenixClient(version, server.socketEndpoint, { params: { participant_id: 'user:alice' } }),
   );
   const views = await Promise.all(
     sockets.map(async (socket) => {
       const view = new StreamView();
-      const channel = socket.channel(`session:${sessionId}`);
+      const channel = socket.channel(`session:${session.id}`);
       channel.on('stream_chunk', (payload) => view.pushed(payload));
       const joining = channel.join();
       joining.receive('ok', (response) => view.joined(response.streams));
@@ -244,27 +254,31 @@ test('an official client shows a stream from its midst to its end', async () => 
     }),
   );
   const messages = await end();
-  await waitUntil(() => views.every((view) => streams.every((stream) => view.isOver(stream))));
-  for (const view of views) expect(streams.map((stream) => view.messageOf(stream))).toEqual(messages);
+  await waitUntil(() => views.every((view) => answers.every((answer) => view.isOver(answer))));
+  for (const view of views) expect(answers.map((answer) => view.messageOf(answer))).toEqual(messages);
   await Promise.all(sockets.map(disconnectPhoenix));
 });
 
 test('a chunk that comes before the join is answered is in the reply, and does not come again', async () => {
-  const sessionId = await addTalk();
-  const stream = turns.open(sessionId);
+  const session = { ...(await addTalk()), agentIds: ['agent:bot'] };
+  const answer = await beginAnswer(server, agent, session, [{ type: 'data-first' }]);
   await using socket = await RawSocket.open(server.socketUrl('user:alice'));
-  socket.send(['1', '1', `session:${sessionId}`, 'phx_join', fromTheLog]);
+  socket.send(['1', '1', `session:${session.id}`, 'phx_join', fromTheLog]);
   let said = 0;
   for (; socket.texts.length === 0; said += 1) {
-    stream.push({ type: 'data-n', data: said }, 10);
+    answer.write({ type: 'data-n', data: said });
     await new Promise(setImmediate);
   }
   const [entry] = (await socket.next())[4].response.streams;
-  finish(stream);
-  const later = (await socket.settle()).filter(isChunk).map((frame) => frame[4]);
+  answer.write({ type: 'finish' });
+  await waitUntil(() => socket.texts.some((text) => text.includes('"finish"')));
+  const later = socket
+    .unread()
+    .filter(isChunk)
+    .map((frame) => frame[4]);
   expect(later.map(({ index }) => index)).toEqual(later.map((_, n) => entry.next_index + n));
   const chunks: Chunk[] = [...entry.chunks, ...later.map(({ chunk }) => chunk)];
-  expect(chunks.slice(0, -1).map((chunk) => chunk['data'])).toEqual(
+  expect(chunks.slice(1, -1).map((chunk) => chunk['data'])).toEqual(
     Array.from({ length: said }, (_, n) => n),
   );
 });
@@ -274,16 +288,12 @@ function isChunk(frame: RawFrame): boolean {
 }
 
 test('a session without streams says so, and chunks of a stream are its own session’s alone', async () => {
-  const [sessionId, other] = [
-    await addGroup(server, 'user:alice', 'agent:bot'),
-    await addGroup(server, 'user:alice', 'agent:bot'),
-  ];
+  const [session, other] = [await addSession(), await addSession()];
+  const answers = await beginAnswers(server, agent, other);
   await using socket = await RawSocket.open(server.socketUrl('user:alice'));
-  socket.send(['1', '1', `session:${sessionId}`, 'phx_join', {}]);
-  const stream = turns.open(other);
-  const reply = await socket.next();
-  expect(reply[4].response.streams).toEqual([]);
-  stream.push({ type: 'text-start', id: '1' }, 10);
-  finish(stream);
+  socket.send(['1', '1', `session:${session.id}`, 'phx_join', {}]);
+  expect((await socket.next())[4].response.streams).toEqual([]);
+  for (const answer of answers) answer.finish();
+  await waitUntil(() => server.server.counts.turns === 0);
   expect(await socket.settle()).toEqual([]);
 });

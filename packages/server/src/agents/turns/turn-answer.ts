@@ -165,7 +165,9 @@ export class TurnAnswer {
     const written = this.#written(status, error);
     if (ending?.hasContent) return [streamDraft(written, this.#stream!.facts.messageId, ending)];
     if (status === 'completed') return messageDrafts(written, this.#messages);
-    return status === 'failed' ? [noticeDraft(written, error?.split(':')[0] ?? 'error')] : [];
+    return status === 'failed' && !this.#turn.isWritten
+      ? [noticeDraft(written, error?.split(':')[0] ?? 'error')]
+      : [];
   }
 
   #written(endsAs: TurnEnd, error: string | null) {

@@ -198,7 +198,8 @@ export class TurnStore {
     const [row] = await this.#db.query<{ from_seq: number; hop: number }>(openWrittenStatement, values);
     if (row === undefined) return null;
     const { from_seq: seq, hop } = row;
-    const facts = { fromSeq: seq, toSeq: seq, attempt: 1, epoch: 1, hop, stopRequested: false, ageMs: 0 };
+    const range = { fromSeq: seq, toSeq: seq };
+    const facts = { ...range, attempt: 1, epoch: 1, hop, stopRequested: false, isWritten: true, ageMs: 0 };
     return { id, agentId, sessionId, ...facts, stream: { id: streamId, messageId } };
   }
 
@@ -237,6 +238,7 @@ function toRunningTurn(row: FoundRow): RunningTurn {
     hop: row.hop,
     stream: streamId === null || messageId === null ? null : { id: streamId, messageId },
     stopRequested: row.stop_requested,
+    isWritten: false,
     ageMs: row.age_ms,
   };
 }

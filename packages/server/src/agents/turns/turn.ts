@@ -16,6 +16,8 @@ export interface RunningTurn {
   /** Set once something may have been shown: then the turn is not called again. */
   readonly stream: { readonly id: StreamId; readonly messageId: MessageId } | null;
   readonly stopRequested: boolean;
+  /** The agent writes it by itself: nobody waits for an answer. */
+  readonly isWritten: boolean;
   /** How long ago the message was stored that made it. */
   readonly ageMs: number;
 }

@@ -16,8 +16,8 @@ import type { Principal } from '../../auth/principal.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Result } from '../../lib/result.ts';
 import { type ApiRouteFacts, apiRoute, replyWith } from '../api-route.ts';
-import type { EventStreams } from '../event-streams.ts';
 import { isPlain } from '../json-body.ts';
+import type { OpenStreams } from '../open-streams.ts';
 import { discardRest, sendProblem } from '../problem.ts';
 import { readRequest } from '../request-source.ts';
 
@@ -71,13 +71,11 @@ export const streamRoutes: readonly ApiRouteFacts[] = [getStream, postStream];
 
 export interface StreamRoutesOptions {
   readonly gateway: Gateway;
-  readonly open: EventStreams;
+  readonly open: OpenStreams;
   /** The request lasts as long as its stream. */
   readonly noteStream: (request: FastifyRequest) => void;
   /** Nothing bounds the time of the request's body until the returned function is called. */
   readonly letLast: (request: IncomingMessage) => () => void;
-  /** Aborted when the server drains. */
-  readonly signal: AbortSignal;
 }
 
 export function addStreamRoutes(api: FastifyInstance, options: StreamRoutesOptions): void {
@@ -108,7 +106,7 @@ async function read(
   const principal = request.getDecorator<Principal>('principal');
   // What the guard has set goes out with the head.
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!);
-  const stream = open.open(reply.raw, principal);
+  const stream = open.read(reply.raw, principal);
   const read = await gateway.streams.read(principal, parseSessionId(id), parseStreamId(streamId), stream);
   if (!read.ok) return sendProblem(reply, read.error);
   if (read.value === null) return reply.code(204).send();
@@ -129,7 +127,7 @@ async function write(
   }
   const query = parseShape(streamWriteQuerySchema, request.query);
   if (!query.ok) return sendProblem(reply, query.error);
-  const written = await writeWithoutHurry(request, options, query.value.agent_id);
+  const written = await writeWithoutHurry(request, reply, { ...options, agentId: query.value.agent_id });
   if (!written.ok) return sendProblem(reply, written.error);
   discardRest(request.raw);
   return reply.type('application/json').send(JSON.stringify(toReply(written.value)));
@@ -137,14 +135,20 @@ async function write(
 
 async function writeWithoutHurry(
   request: FastifyRequest,
-  { gateway, noteStream, letLast, signal }: StreamRoutesOptions,
-  agentId: ParticipantId | undefined,
+  reply: FastifyReply,
+  {
+    gateway,
+    open,
+    noteStream,
+    letLast,
+    agentId,
+  }: StreamRoutesOptions & { agentId: ParticipantId | undefined },
 ): Promise<Result<WrittenStream>> {
   const { id } = request.params as Record<string, string>;
   const principal = request.getDecorator<Principal>('principal');
   noteStream(request);
   const hurryAgain = letLast(request.raw);
-  const source = readRequest(request.raw, signal);
+  const source = readRequest(request.raw, open.write(reply.raw, principal, agentId ?? null).signal);
   try {
     return await gateway.streams.write(principal, parseSessionId(id), agentId, source);
   } finally {

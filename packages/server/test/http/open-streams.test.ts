@@ -5,7 +5,7 @@ import { waitUntil } from '@fleetlm/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Principal, service } from '../../src/auth/principal.ts';
 import type { EventStreamLimits } from '../../src/http/event-stream.ts';
-import { EventStreams } from '../../src/http/event-streams.ts';
+import { OpenStreams } from '../../src/http/open-streams.ts';
 
 const limits: EventStreamLimits = { maxQueuedBytes: 64 << 10, stallMs: 10_000, quietMs: 10_000 };
 const alice: Principal = { kind: 'participant', participantId: 'user:alice' as ParticipantId };
@@ -25,10 +25,10 @@ afterEach(async () => {
 
 /** A reader of a stream that has begun, and what it has got. */
 async function read(changed: Partial<EventStreamLimits> = {}, principal: Principal = alice) {
-  const streams = new EventStreams({ limits: { ...limits, ...changed }, sweepMs: 10 });
-  const opened = Promise.withResolvers<ReturnType<EventStreams['open']>>();
+  const streams = new OpenStreams({ limits: { ...limits, ...changed }, sweepMs: 10 });
+  const opened = Promise.withResolvers<ReturnType<OpenStreams['read']>>();
   answer = (response) => {
-    const stream = streams.open(response, principal);
+    const stream = streams.read(response, principal);
     stream.begun([{ type: 'start' }]);
     opened.resolve(stream);
   };

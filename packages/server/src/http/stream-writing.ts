@@ -1,0 +1,24 @@
+import type { ParticipantId } from '@fleetlm/protocol';
+import { type Principal, participantOf } from '../auth/principal.ts';
+import type { OpenStream } from './open-stream.ts';
+
+/** One request whose body is a stream. Cut: the body is over, and its writer is told. Made by `OpenStreams`. */
+export class StreamWriting implements OpenStream {
+  readonly participantId: ParticipantId | null;
+  readonly expiresAtMs: number | null;
+  readonly #cutting = new AbortController();
+
+  constructor(principal: Principal, agentId: ParticipantId | null) {
+    this.participantId = agentId ?? participantOf(principal);
+    this.expiresAtMs = principal.expiresAtMs ?? null;
+  }
+
+  /** Aborted with an error that says why. */
+  get signal(): AbortSignal {
+    return this.#cutting.signal;
+  }
+
+  cut(why: string): void {
+    this.#cutting.abort(new Error(why));
+  }
+}
