@@ -140,7 +140,7 @@ export class TurnLoad implements AsyncDisposable {
     return row!.count;
   }
 
-  /** Lets all leases run out at once, as ten seconds do. */
+  /** Lets all leases run out at once, as ten seconds do. A node that lives does not mind: it claims nothing it runs. */
   async expireLeases(): Promise<void> {
     await this.#query('update agent_turns set lease_until = now() where lease_until is not null');
   }

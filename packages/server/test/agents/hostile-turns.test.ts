@@ -189,7 +189,7 @@ test('every hostile agent ends as documented, while all others are served', asyn
   for (const { endpoint } of hostile) stack.use(endpoint);
 
   const before = await converse(people, asker, () => true);
-  await waitUntil(() => server.server.counts.turns === 0);
+  await waitUntil(() => server.server.counts.turns === 0 && server.server.counts.queries === 0);
   const counts = baseline();
 
   await Promise.all(hostile.map(({ session }) => say(server, session)));
