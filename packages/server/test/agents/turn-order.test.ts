@@ -84,7 +84,6 @@ describe.concurrent('a burst', () => {
 // Nobody tells of an agent that is back: each waits for the sweep, all at the same time.
 describe.concurrent('an agent that is away', () => {
   test('keeps its pending turn while it is disabled, and is called when it is back', async () => {
-    await using agent = await AgentServer.start();
     const session = await startAgentSession(server, agent);
     const path = `/api/participants/${session.agentId}`;
     await server.api('PUT', path, { body: { status: 'disabled' } });
