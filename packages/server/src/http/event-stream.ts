@@ -43,6 +43,10 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
   readonly #response: ServerResponse;
   readonly #queue: SendQueue;
   readonly #quietMs: number;
+  readonly #stallMs: number;
+  /** Of what was ended: what the reader has not taken, and since when. */
+  #rest = { bytes: -1, sinceMs: 0 };
+  #isEnding = false;
   #hasBegun = false;
   #isOver = false;
   #leave = () => {};
@@ -56,6 +60,7 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
     this.#response = response;
     this.#queue = new SendQueue({ socket: response, flusher, limits, owner: this });
     this.#quietMs = limits.quietMs;
+    this.#stallMs = limits.stallMs;
   }
 
   get isOpen(): boolean {
@@ -75,8 +80,15 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
 
   closed(): void {
     this.#queue.send(done);
-    this.#queue.finish();
-    this.#response.end();
+    // The queue stays open until little waits: it sees whether the reader takes what is left.
+    this.#queue.drained().then(
+      () => {
+        this.#queue.finish();
+        this.#response.end();
+        this.#isEnding = true;
+      },
+      () => {},
+    );
   }
 
   tooSlow(): void {
@@ -91,6 +103,10 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
   sweep(nowMs: number): void {
     if (!this.#hasBegun) return;
     this.#queue.sweep(nowMs);
+    if (this.#isEnding) {
+      this.#sweepRest(nowMs);
+      return;
+    }
     if (this.#hasSent || this.#sentMs === 0) this.#sentMs = nowMs;
     this.#hasSent = false;
     // The connection is known to be there, to us and to whatever stands between.
@@ -107,6 +123,13 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
     this.#isOver = true;
     this.#queue.close();
     this.#leave();
+  }
+
+  /** The last bytes are out of the queue: who takes none of them holds their memory, and the connection. */
+  #sweepRest(nowMs: number): void {
+    const bytes = this.#response.writableLength;
+    if (bytes !== this.#rest.bytes) this.#rest = { bytes, sinceMs: nowMs };
+    else if (nowMs - this.#rest.sinceMs >= this.#stallMs) this.cut();
   }
 
   #send(frame: Buffer): void {

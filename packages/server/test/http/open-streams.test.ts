@@ -78,6 +78,35 @@ test('a reader that takes nothing for too long is cut, however little waits', as
   await waitUntil(() => !stream.isOpen);
 });
 
+test('a reader that takes nothing is cut, though the stream has ended meanwhile', async () => {
+  const { stream, reader } = await read({ maxQueuedBytes: 64 << 20, stallMs: 200 });
+  reader.socket.pause();
+  // More than the kernel takes for it.
+  const json = JSON.stringify({ type: 'data-x', data: 'x'.repeat(64 << 10) });
+  for (let index = 1; index <= 256; index += 1) stream.pushed({ index, chunk: { type: 'data-x' } }, json);
+  let hasLeft = false;
+  stream.onEnd(() => {
+    hasLeft = true;
+  });
+  stream.closed();
+  await waitUntil(() => hasLeft);
+});
+
+test('one that takes its time gets all of it', async () => {
+  const { stream, reader } = await read({ maxQueuedBytes: 64 << 20, stallMs: 300 });
+  reader.socket.pause();
+  const json = JSON.stringify({ type: 'data-x', data: 'x'.repeat(64 << 10) });
+  for (let index = 1; index <= 256; index += 1) stream.pushed({ index, chunk: { type: 'data-x' } }, json);
+  stream.closed();
+  const slowly = setInterval(() => {
+    reader.socket.resume();
+    setTimeout(() => reader.socket.pause(), 10);
+  }, 50);
+  await waitUntil(() => /data: \[DONE\]\n\n\r\n0\r\n\r\n$/.test(reader.text));
+  clearInterval(slowly);
+  reader.socket.destroy();
+});
+
 test('a reader of a silent stream gets comments, and is not cut', async () => {
   const { stream, reader } = await read({ quietMs: 20, stallMs: 50 });
   await waitUntil(() => reader.text.split(':\n\n').length > 4);
