@@ -56,9 +56,10 @@ class AnswerReader {
       for await (const bytes of this.#source.body) {
         this.#push(bytes);
         yield* this.#sink.take();
-        if (this.#sink.isOver) return;
+        if (this.#sink.isOver) break;
       }
-      this.#complete();
+      if (this.#sink.isOver) this.#requireContent();
+      else this.#complete();
       yield* this.#sink.take();
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
@@ -85,13 +86,17 @@ class AnswerReader {
     else this.#parser.push(this.#decoder.decode(bytes, { stream: true }));
   }
 
+  /** A page of HTML under the wrong type, or another API's events, must not pass for an agent that has nothing to say. */
+  #requireContent(): void {
+    if (this.#size > 0 && this.#sink.isEmpty)
+      this.#sink.fail('invalid_answer', 'holds no chunk and no message');
+  }
+
   #complete(): void {
     const rest = this.#decoder.decode();
     if (rest !== '') this.#parser?.push(rest);
     if (!this.#sink.isOver) this.#parser?.end();
-    // A page of HTML under the wrong type must not pass for an agent that has nothing to say.
-    if (this.#size > 0 && this.#sink.isEmpty)
-      this.#sink.fail('invalid_answer', 'holds no chunk and no message');
+    this.#requireContent();
     if (this.#source.endsWithConnection && this.#parser?.awaitsFinish && !this.#sink.isFinished)
       this.#sink.fail('connection_lost', 'ended with its connection, before its last chunk');
   }

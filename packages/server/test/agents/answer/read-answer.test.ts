@@ -75,6 +75,12 @@ describe('an event stream', () => {
     expect([end.failure, hasEnded]).toEqual([null, true]);
   });
 
+  test('of another API is none, though it ends with [DONE]', async () => {
+    const foreign = event({ choices: [{ delta: { content: 'Hello' } }] });
+    const { end } = await read(sourceOf(sse, [foreign, event('[DONE]')]));
+    expect([end.failure?.reason, end.droppedLines]).toEqual(['invalid_answer', 1]);
+  });
+
   test('with comments, names, ids, retry times, other line ends, data in several lines', async () => {
     const body = `\ufeff: hello\r\nevent: message\r\nid: 7\r\nretry: 10\r\ndata: {"type":\r\ndata: "finish"}\r\n\r\n`;
     expect(await reading(sse, body)).toMatchObject({ chunks: [finish], dropped: 0 });
