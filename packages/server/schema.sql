@@ -75,6 +75,7 @@ create table agent_turns (
   message_id text collate "C",
   reply_seq bigint,
   error text,
+  is_written boolean not null default false,
   inserted_at timestamp(3) with time zone not null default now(),
   updated_at timestamp(3) with time zone not null default now(),
   constraint agent_turns_check CHECK ((to_seq >= from_seq)),

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { objectShape, optionalObjectShape } from './object-shape.ts';
 import {
   countSchema,
+  cursorSchema,
   messageIdSchema,
   participantIdSchema,
   seqSchema,
@@ -118,8 +119,8 @@ export const turnSchema = z.object({
   id: turnIdSchema,
   agent_id: participantIdSchema,
   session_id: sessionIdSchema,
-  from_seq: seqSchema,
-  to_seq: seqSchema,
+  from_seq: cursorSchema,
+  to_seq: cursorSchema,
   status: z.enum(turnStatuses),
   attempt: countSchema,
   hop: countSchema,

@@ -1,22 +1,21 @@
-import type { MessageId, ParticipantId, SessionId, StreamId, TurnId } from '@fleetlm/protocol';
-import { wireError } from '@fleetlm/protocol';
+import { type ParticipantId, type SessionId, type StreamId, type TurnId, wireError } from '@fleetlm/protocol';
 import type { Config } from '../config/config.ts';
 import { readSession } from '../conversation/sessions.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
-import { monotonicUlid } from '../lib/monotonic-ulid.ts';
-import { fail, ok, type Result } from '../lib/result.ts';
+import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { AnswerSource } from './answer/read-answer.ts';
 import type { TurnControl, WrittenStream } from './turn-control.ts';
+import { TurnSlots } from './turn-slots.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
 import { SegmentSaver } from './turns/segment-saver.ts';
 import type { RunningTurn } from './turns/turn.ts';
-import type { AnswerResult } from './turns/turn-answer.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
 import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
 import { type Claims, leaseMs } from './turns/turn-store.ts';
+import { WrittenStreams } from './written-streams.ts';
 
 export interface DispatcherOptions extends TurnParts {
   readonly limits: Pick<Config['agents'], 'maxTurnsPerAgent' | 'maxTurns' | 'deliveryLogDays'>;
@@ -30,12 +29,12 @@ const saveIntervalMs = 1_000;
 /** What nobody told of waits this long: turns of before a start, leases that ran out. */
 const sweepIntervalMs = 1_000;
 const cleanIntervalMs = 10 * 60_000;
-/** Sessions of one claim: it may take an agent above its limit by as many turns. */
-const claimBatch = 32;
+/** Sessions of one claim: as many as one statement looks through in a millisecond or two. */
+const claimBatch = 64;
+/** Ends that come at once look together for what has waited for them. */
+const starvedMs = 20;
 /** What is left of a shutdown for committing what has come. */
 const interruptMarginMs = 2_000;
-
-const newTurnId = monotonicUlid();
 
 /**
  * Runs the turns of agents on this node: claims those that are due, lets each run, renews their leases, saves their
@@ -47,7 +46,8 @@ const newTurnId = monotonicUlid();
 export class Dispatcher implements TurnControl {
   readonly #options: DispatcherOptions;
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
-  readonly #perAgent = new Map<ParticipantId, number>();
+  readonly #slots: TurnSlots;
+  readonly #written: WrittenStreams;
   readonly #woken = new Set<SessionId>();
   /** Of the turns that are due later. */
   readonly #timers = new Map<TurnId, NodeJS.Timeout>();
@@ -56,12 +56,20 @@ export class Dispatcher implements TurnControl {
   #claiming: Promise<void> | null = null;
   /** Stopped while a claim is under way that may have them in its answer. */
   readonly #stoppedEarly = new Set<TurnId>();
-  /** A turn was left because of a limit: the next end looks for it. */
+  /** A turn may have been left because of a limit: the next end looks for it. */
   #isStarved = false;
+  #starvedTimer: NodeJS.Timeout | null = null;
   #state: 'idle' | 'running' | 'draining' = 'idle';
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#slots = new TurnSlots(options.limits);
+    this.#written = new WrittenStreams({
+      parts: options,
+      limits: options.limits,
+      keep: (run, work) => this.#keep(run, work),
+      recheck: (run) => void this.#try('recheck', () => this.#recheckRun(run)),
+    });
     this.#segments = new SegmentSaver(options.db);
     this.#checks = [
       new PeriodicCheck(() => this.#try('renew', () => this.#renew()), renewIntervalMs),
@@ -130,18 +138,7 @@ export class Dispatcher implements TurnControl {
     source: AnswerSource,
   ): Promise<Result<WrittenStream>> {
     if (this.#state !== 'running') return fail(wireError('draining'));
-    const streamId = newTurnId() as StreamId;
-    const messageId = newTurnId() as MessageId;
-    const turnId = newTurnId() as TurnId;
-    const turn = await this.#options.store.openWritten({ turnId, agentId, sessionId, streamId, messageId });
-    if (turn === null) return fail(wireError('turn_running'));
-    const run = new TurnRun(turn, this.#options);
-    const written = this.#keep(run, this.#runWritten(run, source));
-    // A removal since the agent was let in has looked for its run before there was one.
-    void this.#try('recheck', () => this.#recheckRun(run));
-    const result = await written;
-    if (result === null) return fail(wireError('internal_error'));
-    return ok({ turnId, streamId, messageId, ...result });
+    return this.#written.write(agentId, sessionId, source);
   }
 
   /**
@@ -164,6 +161,7 @@ export class Dispatcher implements TurnControl {
     const leftovers = this.#running.size;
     this.#state = 'draining';
     await Promise.all(this.#checks.map((check) => check.stop()));
+    if (this.#starvedTimer) clearTimeout(this.#starvedTimer);
     for (const timer of this.#timers.values()) clearTimeout(timer);
     for (const { run } of this.#running.values()) run.abandon();
     await this.#claiming;
@@ -173,9 +171,9 @@ export class Dispatcher implements TurnControl {
 
   async #claimAll(): Promise<void> {
     while (this.#woken.size > 0 && this.#state === 'running') {
-      const free = this.#options.limits.maxTurns - this.#running.size;
+      const { free } = this.#slots;
       if (free <= 0) break;
-      const sessionIds = [...this.#woken].slice(0, Math.min(claimBatch, free));
+      const sessionIds = [...this.#woken].slice(0, claimBatch);
       for (const id of sessionIds) this.#woken.delete(id);
       await this.#try('claim', () => this.#claim(sessionIds, free));
     }
@@ -186,14 +184,10 @@ export class Dispatcher implements TurnControl {
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const busyAgents = [...this.#perAgent]
-      .filter(([, count]) => count >= limits.maxTurnsPerAgent)
-      .map(([id]) => id);
-    if (busyAgents.length > 0) this.#isStarved = true;
-    const runningIds = [...this.#running.keys()];
     const { claimed, waiting, interrupted } = await store.claim(sessionIds, {
-      busyAgents,
-      runningIds,
+      slots: this.#slots.agents(),
+      freePerAgent: Math.min(limits.maxTurnsPerAgent, limit),
+      runningIds: [...this.#running.keys()],
       limit,
     });
     for (const turn of claimed) this.#launch(turn);
@@ -212,39 +206,35 @@ export class Dispatcher implements TurnControl {
   }
 
   #launch(turn: RunningTurn): void {
+    const { agentId } = turn;
     const run = new TurnRun(turn, this.#options);
     if (this.#stoppedEarly.has(turn.id)) run.stop();
+    this.#slots.take(agentId);
+    if (this.#slots.freeOf(agentId) <= 0) this.#isStarved = true;
     void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
+      this.#slots.release(agentId);
+      if (this.#isStarved) this.#sweepSoon();
       if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
     });
   }
 
-  async #runWritten(run: TurnRun, source: AnswerSource): Promise<AnswerResult> {
-    // A stop that came between the commit of the turn and its answer found nothing here to stop.
-    const state = await this.#options.store.state(run.turn.id);
-    if (state?.stopRequested) run.stop();
-    return run.runWritten(source);
-  }
-
-  /** Keeps a run among those of this node until it is over; then others may have waited for it. */
+  /** Keeps a run among those of this node until it is over; then another of its session may have waited for it. */
   async #keep<T>(run: TurnRun, work: Promise<T>): Promise<T> {
-    const { id, agentId, sessionId } = run.turn;
+    const { id, sessionId } = run.turn;
     this.#running.set(id, { run, done: work });
-    this.#perAgent.set(agentId, (this.#perAgent.get(agentId) ?? 0) + 1);
     try {
       return await work;
     } finally {
       this.#running.delete(id);
-      this.#leave(agentId);
       this.wake([sessionId]);
-      if (this.#isStarved) void this.#try('sweep', () => this.#sweep());
     }
   }
 
-  #leave(agentId: ParticipantId): void {
-    const count = this.#perAgent.get(agentId)! - 1;
-    if (count > 0) this.#perAgent.set(agentId, count);
-    else this.#perAgent.delete(agentId);
+  #sweepSoon(): void {
+    this.#starvedTimer ??= setTimeout(() => {
+      this.#starvedTimer = null;
+      void this.#try('sweep', () => this.#sweep());
+    }, starvedMs).unref();
   }
 
   #wakeIn({ id, sessionId }: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
@@ -287,7 +277,11 @@ export class Dispatcher implements TurnControl {
   async #sweep(): Promise<void> {
     this.#isStarved = false;
     if (this.#state !== 'running') return;
-    this.wake(await this.#options.store.sweep([...this.#running.keys()]));
+    const { store, limits } = this.#options;
+    const { maxTurnsPerAgent } = limits;
+    const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);
+    if (sessionIds.length >= maxTurnsPerAgent) this.#isStarved = true;
+    this.wake(sessionIds);
   }
 
   async #clean(): Promise<void> {

@@ -4,7 +4,6 @@ import { up as conversation } from './migrations/0001-conversation.ts';
 import { up as inbox } from './migrations/0002-inbox.ts';
 import { up as preview } from './migrations/0003-preview.ts';
 import { up as agents } from './migrations/0004-agents.ts';
-import { up as unansweredTurns } from './migrations/0005-unanswered-turns.ts';
 import type { Database } from './schema.ts';
 
 /** Every migration by its name, in order. Append only: a migration that has run somewhere never changes. */
@@ -13,7 +12,6 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0002-inbox': { up: inbox },
   '0003-preview': { up: preview },
   '0004-agents': { up: agents },
-  '0005-unanswered-turns': { up: unansweredTurns },
 };
 
 /**

@@ -131,6 +131,8 @@ interface TurnsTable {
   message_id: MessageId | null;
   reply_seq: number | null;
   error: string | null;
+  /** A stream that the agent writes by itself. */
+  is_written: Generated<boolean>;
   inserted_at: Time;
   updated_at: Time;
 }

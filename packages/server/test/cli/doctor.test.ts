@@ -94,7 +94,7 @@ describe('fleetlm doctor', { concurrent: true }, () => {
     await client.connect();
     await client.query('drop schema public cascade; create schema public');
     const outstanding =
-      'migrations are outstanding: 0001-conversation, 0002-inbox, 0003-preview, 0004-agents, 0005-unanswered-turns';
+      'migrations are outstanding: 0001-conversation, 0002-inbox, 0003-preview, 0004-agents';
     expect(await findings('database', { DATABASE_URL: empty.url })).toContain(
       `ok: ${outstanding}; the next start runs them`,
     );

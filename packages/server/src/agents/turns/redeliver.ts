@@ -29,6 +29,11 @@ export async function redeliverTurn(
       ),
     );
   }
+  if (turn.is_written) {
+    return fail(
+      wireError('invalid_request', 'the turn is a stream that the agent wrote by itself: it answered nobody'),
+    );
+  }
   const { session_id, from_seq, to_seq, hop } = turn;
   const made = await db
     .insertInto('agent_turns')
@@ -45,7 +50,7 @@ export async function redeliverTurn(
 function findTurn(db: Kysely<Database>, agentId: ParticipantId, turnId: TurnId) {
   return db
     .selectFrom('agent_turns')
-    .select(['session_id', 'from_seq', 'to_seq', 'hop', 'status'])
+    .select(['session_id', 'from_seq', 'to_seq', 'hop', 'status', 'is_written'])
     .where('id', '=', turnId)
     .where('agent_id', '=', agentId)
     .executeTakeFirst();

@@ -102,6 +102,7 @@ export class TurnRun {
   async runWritten(source: AnswerSource): Promise<AnswerResult> {
     const close = () => source.close();
     this.#call.signal.addEventListener('abort', close, { once: true });
+    if (this.#cut !== null) close();
     try {
       this.#answer.resume(this.turn.stream!, []);
       const failure = await this.#read(source);

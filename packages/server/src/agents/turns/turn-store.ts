@@ -2,7 +2,7 @@ import type { MessageId, ParticipantId, SessionId, StreamId, TurnId, TurnStatus 
 import { sql } from 'kysely';
 import { loadSql } from '../../lib/load-sql.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
-import { textArray } from '../../storage/binary-array.ts';
+import { integerArray, textArray } from '../../storage/binary-array.ts';
 import type { Db } from '../../storage/database.ts';
 import type { RunningTurn } from './turn.ts';
 
@@ -20,8 +20,9 @@ export interface Claims {
 }
 
 export interface ClaimOptions {
-  /** Agents with as many turns here as they may have. */
-  readonly busyAgents: readonly ParticipantId[];
+  /** How many more turns agents may have that have some here, and any other. */
+  readonly slots: { readonly ids: readonly ParticipantId[]; readonly free: readonly number[] };
+  readonly freePerAgent: number;
   /** Turns that run here. */
   readonly runningIds: readonly TurnId[];
   readonly limit: number;
@@ -56,6 +57,7 @@ interface FoundRow {
   readonly stream_id: StreamId | null;
   readonly message_id: MessageId | null;
   readonly stop_requested: boolean;
+  readonly is_written: boolean;
   readonly age_ms: number;
   readonly due_in_ms: number | null;
 }
@@ -65,9 +67,6 @@ interface FoundRow {
  * node's death, long enough for a Postgres that restarts.
  */
 export const leaseMs = 10_000;
-/** Of one agent in one sweep; the next one goes on. */
-const sweepLimit = 100;
-
 const claimStatement = statement('claim-turns');
 const sweepStatement = statement('sweep-turns');
 const renewStatement = statement('renew-leases');
@@ -92,12 +91,14 @@ export class TurnStore {
 
   /** Claims what is due in these sessions. */
   async claim(sessionIds: readonly SessionId[], options: ClaimOptions): Promise<Claims> {
-    const { busyAgents, runningIds, limit } = options;
+    const { slots, freePerAgent, runningIds, limit } = options;
     const rows = await this.#db.query<FoundRow>(claimStatement, [
       textArray(sessionIds),
       this.#owner,
       leaseMs,
-      textArray(busyAgents),
+      textArray(slots.ids),
+      integerArray(slots.free),
+      freePerAgent,
       textArray(runningIds),
       limit,
     ]);
@@ -113,9 +114,9 @@ export class TurnStore {
     };
   }
 
-  /** Sessions with something to claim. */
-  async sweep(runningIds: readonly TurnId[]): Promise<SessionId[]> {
-    const values = [sweepLimit, textArray(runningIds)];
+  /** Sessions with something to claim, so many of each agent at most. */
+  async sweep(runningIds: readonly TurnId[], maxPerAgent: number): Promise<SessionId[]> {
+    const values = [maxPerAgent, textArray(runningIds)];
     const rows = await this.#db.query<{ session_id: SessionId }>(sweepStatement, values);
     return rows.map((row) => row.session_id);
   }
@@ -238,7 +239,7 @@ function toRunningTurn(row: FoundRow): RunningTurn {
     hop: row.hop,
     stream: streamId === null || messageId === null ? null : { id: streamId, messageId },
     stopRequested: row.stop_requested,
-    isWritten: false,
+    isWritten: row.is_written,
     ageMs: row.age_ms,
   };
 }

@@ -10,6 +10,8 @@ import { type Kysely, sql } from 'kysely';
  *   participant's row as well.
  * - `turns.next_attempt_at` is when a turn may be called. The claim looks for one agent after the other, so that
  *   turns that must wait, for a running one or because their agent is disabled, are nobody else's burden.
+ * - `agent_turns_unanswered`: operators look for the few turns that nobody has answered; by `agent_turns_by_agent` alone an
+ *   agent's whole past would be read for them, a second for each million turns.
  * - `segments.chunks` is `text`: chunks are as the agent sent them, and may hold what `json` does not take.
  * - `make_ulid` makes the ids of turns where they are made, inside the append.
  */
@@ -70,6 +72,7 @@ create table agent_turns (
   message_id text collate "C",
   reply_seq bigint,
   error text,
+  is_written boolean not null default false,
   inserted_at timestamptz(3) not null default now(),
   updated_at timestamptz(3) not null default now()
 ) with (fillfactor = 70);
@@ -78,6 +81,7 @@ create unique index agent_turns_pending on agent_turns (session_id, agent_id) wh
 create unique index agent_turns_running on agent_turns (session_id, agent_id) where status = 'running';
 create index agent_turns_due on agent_turns (agent_id, next_attempt_at) where status = 'pending';
 create index agent_turns_by_agent on agent_turns (agent_id, id desc);
+create index agent_turns_unanswered on agent_turns (agent_id, id desc) where status in ('failed', 'stopped', 'dead');
 create index agent_turns_by_session on agent_turns (session_id, agent_id, id desc);
 create unique index agent_turns_stream on agent_turns (stream_id) where stream_id is not null;
 

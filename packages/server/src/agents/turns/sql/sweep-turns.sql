@@ -1,6 +1,6 @@
 -- Sessions with something to claim that nobody told of: what was due before a start, a lease that ran out, an agent
 -- that was enabled.
--- $1 most pending turns of one agent  $2 turns that run here
+-- $1 most pending turns of one agent: as many as it may have  $2 turns that run here
 -- One agent after the other: what waits for a disabled agent, or for a running turn, costs the others nothing.
 select due.session_id
 from agent_endpoints e
