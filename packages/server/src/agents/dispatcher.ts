@@ -48,7 +48,9 @@ export class Dispatcher implements TurnControl {
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
   readonly #slots: TurnSlots;
   readonly #written: WrittenStreams;
+  /** Sessions with turns that are due: those that somebody told of go before those that a sweep has found. */
   readonly #woken = new Set<SessionId>();
+  readonly #found = new Set<SessionId>();
   /** Of the turns that are due later. */
   readonly #timers = new Map<TurnId, NodeJS.Timeout>();
   readonly #segments: SegmentSaver;
@@ -97,11 +99,7 @@ export class Dispatcher implements TurnControl {
   wake(sessionIds: Iterable<SessionId>): void {
     if (this.#state !== 'running') return;
     for (const id of sessionIds) this.#woken.add(id);
-    if (this.#woken.size === 0) return;
-    this.#claiming ??= this.#claimAll().finally(() => {
-      this.#claiming = null;
-      this.#stoppedEarly.clear();
-    });
+    this.#claimSoon();
   }
 
   /** Messages that would have woken an agent once more than agents may answer each other. */
@@ -169,17 +167,25 @@ export class Dispatcher implements TurnControl {
     if (leftovers > 0) await this.#try('expire', () => this.#options.store.expireLeases());
   }
 
+  #claimSoon(): void {
+    if (this.#woken.size + this.#found.size === 0) return;
+    this.#claiming ??= this.#claimAll().finally(() => {
+      this.#claiming = null;
+      this.#stoppedEarly.clear();
+    });
+  }
+
   async #claimAll(): Promise<void> {
-    while (this.#woken.size > 0 && this.#state === 'running') {
+    while (this.#woken.size + this.#found.size > 0 && this.#state === 'running') {
       const { free } = this.#slots;
       if (free <= 0) break;
-      const sessionIds = [...this.#woken].slice(0, claimBatch);
-      for (const id of sessionIds) this.#woken.delete(id);
+      const sessionIds = takeSome(this.#woken.size > 0 ? this.#woken : this.#found);
       await this.#try('claim', () => this.#claim(sessionIds, free));
     }
-    // What could not be claimed is found by the sweep.
-    if (this.#woken.size > 0) this.#isStarved = true;
+    // What could not be claimed is found by a sweep.
+    if (this.#woken.size + this.#found.size > 0) this.#isStarved = true;
     this.#woken.clear();
+    this.#found.clear();
   }
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
@@ -281,7 +287,8 @@ export class Dispatcher implements TurnControl {
     const { maxTurnsPerAgent } = limits;
     const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);
     if (sessionIds.length >= maxTurnsPerAgent) this.#isStarved = true;
-    this.wake(sessionIds);
+    for (const id of sessionIds) this.#found.add(id);
+    this.#claimSoon();
   }
 
   async #clean(): Promise<void> {
@@ -310,4 +317,10 @@ export class Dispatcher implements TurnControl {
       this.#options.log.warn({ err: error, what }, 'turns cannot be looked after');
     }
   }
+}
+
+function takeSome(sessionIds: Set<SessionId>): SessionId[] {
+  const taken = [...sessionIds.values().take(claimBatch)];
+  for (const id of taken) sessionIds.delete(id);
+  return taken;
 }
