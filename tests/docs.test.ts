@@ -30,6 +30,11 @@ test.each(['package.json', 'docs/operations.md'])(
   },
 );
 
+test('a bin that runs the sources gives Node the same flags', () => {
+  const text = readFileSync(resolve(docs, '../packages/server/bin/run-sources.js'), 'utf8');
+  expect(text).toContain(`['${nodeFlags.join("', '")}']`);
+});
+
 /** Pages whose rows are held by tests: which rows there are, at least. */
 describe.each([
   ['guarantees.md', 'I', 15],
