@@ -127,6 +127,8 @@ describe('fleetlm agent test', () => {
   test.each([
     ['10.0.0.1', /^fleetlm: 10.0.0.1 is refused \(not_a_url\): it must be an absolute URL/],
     ['https://10.0.0.1/', /is refused \(private\): .*FLEETLM_AGENT_ALLOWED_CIDRS/],
+    ['ftp://x', /is refused \(scheme\): it must begin with https:\/\/, or with http:\/\/ for this machine/],
+    ['localhost:3000', /is refused \(scheme\): /],
     ['http://agent.example/', /is refused \(plain_http\): .*use https/],
   ])('what no server would take is told: %s', async (url, message) => {
     expect(await runCommand(['agent', 'test', url])).toEqual({
