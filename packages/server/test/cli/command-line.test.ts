@@ -7,6 +7,15 @@ test('--help tells the commands, --version the version', async () => {
   expect(version).toMatchObject({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
+test.each([[[]], [['agent']]])(
+  '%j --help says how a command is run, in a clone and elsewhere',
+  async (args) => {
+    const { output } = await runCommand([...args, '--help']);
+    const line = ['npx', 'fleetlm', ...args].join(' ');
+    expect(output).toContain(`A command is run as ${line} `);
+  },
+);
+
 test.each([['config'], ['doctor'], ['start'], ['token'], ['db', 'migrate']])(
   '%s --help lists every command',
   async (...args) => {

@@ -115,6 +115,9 @@ Options of turns and redeliver:
                      since others on this machine see command lines:
                      FLEETLM_TOKEN=$(fleetlm token --sub backend --role service)
 
+A command is run as npx fleetlm agent … in a clone of the repository, as fleetlm agent …
+where the package is installed globally.
+
 Exit code: 0; 1 when the agent does not answer as it should, or the server refuses.
 
 Examples:
