@@ -43,7 +43,7 @@ test('the tokens of the script are accepted', async () => {
 });
 
 test('the token of the command is accepted', async () => {
-  const [command] = /npm run --silent token[^`]*/.exec(page)!;
+  const [command] = /npx fleetlm token[^`]*/.exec(page)!;
   const { stdout } = await run('bash', ['-euc', command], { cwd: root, env });
   await expectAlice(stdout.trim());
 });

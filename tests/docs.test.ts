@@ -30,6 +30,21 @@ test.each(['package.json', 'docs/operations.md'])(
   },
 );
 
+test('a bin that runs the sources gives Node the same flags', () => {
+  const text = readFileSync(resolve(docs, '../packages/server/bin/run-sources.js'), 'utf8');
+  expect(text).toContain(`['${nodeFlags.join("', '")}']`);
+});
+
+test.each(['README.md', 'docs/agents.md', 'docs/operations.md'])(
+  '%s says how a command is run, in a clone and elsewhere',
+  (page) => {
+    const text = readFileSync(resolve(docs, '..', page), 'utf8').replaceAll(/\s+/g, ' ');
+    expect(text).toMatch(
+      /A command is run as `npx fleetlm …` in a clone.*, as `fleetlm …` where the package is/,
+    );
+  },
+);
+
 /** Pages whose rows are held by tests: which rows there are, at least. */
 describe.each([
   ['guarantees.md', 'I', 15],

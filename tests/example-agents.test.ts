@@ -5,13 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import {
+  addGroup,
+  addParticipants,
   repositoryRoot,
   SpawnedProcess,
   startTestServer,
   type TestServer,
   untilListening,
 } from '@fleetlm/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /** What examples/agents/README.md says, done as it says. Ports are other ones. */
 
@@ -46,9 +48,47 @@ test.concurrent.for([
   }
 });
 
+describe('say.js tells', () => {
+  const refusal = (...args: readonly string[]) => say(...args).catch((error: unknown) => error);
+
+  test.each([
+    ['nothing', []],
+    ['a session that a shell has lost', ['user:alice', 'Hello']],
+    ['an empty session', ['user:alice', '', 'Hello']],
+  ])('how it is used: %s', async (_name, args) => {
+    expect(await refusal(...args)).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('PARTICIPANT SESSION TEXT'),
+    });
+  });
+
+  test('who cannot talk where, and why', async () => {
+    await addParticipants(server, 'user:nobody');
+    expect(await refusal('user:nobody', 'nowhere', 'Hello')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^user:nobody cannot talk in session nowhere: .+ \(\w+\)\n$/),
+    });
+  });
+
+  test('why a message was refused', async () => {
+    await addParticipants(server, 'user:a', 'user:b');
+    const session = await addGroup(server, 'user:a', 'user:b');
+    const text = 'long '.repeat(10_000);
+    expect(await refusal('user:a', session, text)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^the message was refused: .+ \(invalid_request\)\n$/),
+    });
+  });
+});
+
 test('the pages that it names are there', () => {
   expect(page.match(/^## /gm)).toHaveLength(3);
 });
+
+function say(...args: readonly string[]) {
+  const env = { ...process.env, FLEETLM_URL: server.url };
+  return run(process.execPath, ['examples/agents/say.js', ...args], { cwd: repositoryRoot, env });
+}
 
 /** Somebody who follows the page: a shell with what it has set so far, and the terminal of an agent. */
 class Reader {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import {
   AppendLoad,
+  acceptTestPostgres,
   addGroup,
   addParticipants,
   callApi,
@@ -81,6 +82,42 @@ describe('the command line', { concurrent: true, timeout: timeoutMs }, () => {
     expect(code).toBe(78);
     expect(output).toContain('HOST=0.0.0.0');
     expect(output).toContain('set FLEETLM_JWT_SECRET or FLEETLM_JWKS_URL');
+  });
+
+  test('as a newcomer: `npx fleetlm` in the repository, whatever Node the machine has, without a build', async ({
+    expect,
+  }) => {
+    const env = { PATH: pathOutsideOfNpm() };
+    const [help, mistake] = await Promise.all(
+      [['agent', '--help'], ['fly']].map(async (args) => {
+        await using npx = new SpawnedProcess('npx', ['fleetlm', ...args], { env });
+        return { exit: await npx.exited, output: npx.output };
+      }),
+    );
+    expect(help).toMatchObject({
+      exit: { code: 0 },
+      output: expect.stringContaining('fleetlm agent <command>'),
+    });
+    expect(mistake).toMatchObject({ exit: { code: 64 }, output: expect.stringMatching(/^fleetlm: /) });
+  });
+
+  test('sources are run in the same process: a signal reaches the server', async ({ expect }) => {
+    await using database = await testDatabase();
+    const env = { PORT: '0', DATABASE_URL: database.url, ...acceptTestPostgres };
+    await using child = new SpawnedProcess(process.execPath, [bin, 'start'], { env });
+    await untilListening(child);
+    child.kill('SIGTERM');
+    expect(await child.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('where a process cannot become another one, sources are run in a child: pretended', async ({
+    expect,
+  }) => {
+    const pretend = `Object.defineProperty(process, 'platform', { value: 'win32' });`;
+    const preload = `data:text/javascript,${encodeURIComponent(pretend)}`;
+    await using child = new SpawnedProcess(process.execPath, ['--import', preload, bin, 'fly']);
+    expect((await child.exited).code).toBe(64);
+    expect(child.output).toMatch(/^fleetlm: /);
   });
 
   test('a Node that is too old is told so: pretended', async ({ expect }) => {

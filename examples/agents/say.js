@@ -1,11 +1,20 @@
 // Says something in a session, and shows the answer while it streams: `node say.js user:alice SESSION "Hello there"`.
 import { Socket } from 'phoenix';
 
-const [participant, session, text] = process.argv.slice(2);
+const [participant, session, ...words] = process.argv.slice(2);
+if (!participant || !session || words.length === 0) {
+  console.error(
+    'usage: npx node examples/agents/say.js PARTICIPANT SESSION TEXT, as user:alice 01K1J8Z… "Hello there"',
+  );
+  process.exit(64);
+}
+const text = words.join(' ');
 const url = process.env.FLEETLM_URL ?? 'http://127.0.0.1:4000';
 const socket = new Socket(`${url.replace('http', 'ws')}/socket`, { params: { participant_id: participant } });
 socket.onError(() => {
-  console.error(`no FleetLM at ${url}: start it, or say where it is with FLEETLM_URL`);
+  console.error(
+    `no FleetLM at ${url} that takes ${participant}: start it, or say where it is with FLEETLM_URL`,
+  );
   process.exit(1);
 });
 socket.connect();
@@ -23,11 +32,11 @@ channel.on('message', ({ sender_id, seq, kind, content, metadata }) => {
   process.exit();
 });
 
-const fail = ({ reason, message }) => {
-  console.error(`${reason}: ${message}`);
+const fail = (what, { reason, message }) => {
+  console.error(`${what}: ${message} (${reason})`);
   process.exit(1);
 };
-channel.join().receive('error', fail);
+channel.join().receive('error', (why) => fail(`${participant} cannot talk in session ${session}`, why));
 channel
   .push('send', { content: { content: { text } }, client_id: crypto.randomUUID() })
-  .receive('error', fail);
+  .receive('error', (why) => fail('the message was refused', why));

@@ -6,6 +6,7 @@ import { renderChecks } from './cli/doctor/render-checks.ts';
 import { runDoctor } from './cli/doctor/run-doctor.ts';
 import { runServer } from './cli/run-server.ts';
 import { runTokenCommand } from './cli/token-command.ts';
+import { UsageError } from './cli/usage-error.ts';
 import { type Config, ConfigError, parseConfig } from './config/config.ts';
 import { describeUnknown, findUnknownVariables } from './config/unknown-variables.ts';
 import { unreachable } from './lib/unreachable.ts';
@@ -28,18 +29,18 @@ interface Output {
 
 /** The `fleetlm` command. Sets the exit code; the process ends when nothing is left to do. */
 export async function main(args: readonly string[], terminal: Terminal = process): Promise<void> {
-  const command = readCommandLine(args);
-  if (command === null) {
-    printError(terminal, `what is "fleetlm ${args.join(' ')}"? See fleetlm --help`);
-    terminal.exitCode = exitCodes.usage;
-    return;
-  }
   try {
-    await run(command, terminal);
+    await run(readCommandLine(args), terminal);
   } catch (error) {
-    printError(terminal, describe(error));
-    terminal.exitCode = error instanceof ConfigError ? exitCodes.config : 1;
+    const help = args[0] === 'agent' ? 'fleetlm agent --help' : 'fleetlm --help';
+    printError(terminal, error instanceof UsageError ? `${error.message}\n  see ${help}` : describe(error));
+    terminal.exitCode = exitCodeOf(error);
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return exitCodes.usage;
+  return error instanceof ConfigError ? exitCodes.config : 1;
 }
 
 async function run(command: Command, terminal: Terminal): Promise<void> {

@@ -1,9 +1,10 @@
-import { parseArgs } from 'node:util';
 import { version } from '../lib/version.ts';
-import { type AgentCommand, readAgentCommand } from './agent/agent-command-line.ts';
+import { type AgentCommand, agentUsage, readAgentCommand } from './agent/agent-command-line.ts';
 import { type DatabaseCommand, databaseCommands } from './database-commands.ts';
+import { readArguments } from './read-arguments.ts';
 import type { TokenOptions } from './token-command.ts';
 import { usage } from './usage.ts';
+import { UsageError, unknownName } from './usage-error.ts';
 
 /** What a command line asks for. */
 export type Command =
@@ -15,78 +16,58 @@ export type Command =
   | { readonly kind: 'token'; readonly options: TokenOptions }
   | { readonly kind: 'agent'; readonly command: AgentCommand };
 
-/** Reads a command line; null when it makes no sense. */
-export function readCommandLine(args: readonly string[]): Command | null {
-  try {
-    if (args[0] === 'agent') return readAgent(args.slice(1));
-    if (args.includes('token')) return readTokenCommand(args);
-    return args.includes('config') || args.includes('doctor') ? readReport(args) : readCommand(args);
-  } catch {
-    return null;
+const commands = ['start', 'db', 'config', 'doctor', 'token', 'agent'];
+
+/** Reads a command line; throws a `UsageError` when it makes no sense. */
+export function readCommandLine(args: readonly string[]): Command {
+  const [name = 'start', ...rest] = args;
+  if (holds(args, '--help', '-h')) return { kind: 'print', text: name === 'agent' ? agentUsage : usage };
+  if (holds(args, '--version', '-v')) return { kind: 'print', text: `${version}\n` };
+  switch (name) {
+    case 'start':
+      return readStart(rest);
+    case 'config':
+    case 'doctor':
+      return { kind: name, isJson: readIsJson(name, rest) };
+    case 'db':
+      return readDatabaseCommand(rest);
+    case 'token':
+      return { kind: 'token', options: readTokenOptions(rest) };
+    case 'agent':
+      return { kind: 'agent', command: readAgentCommand(rest) };
+    default:
+      // Without a command, options are those of `start`.
+      if (name.startsWith('-')) return readStart(args);
+      throw unknownName('command', name, commands);
   }
 }
 
-const commonOptions = {
-  help: { type: 'boolean', short: 'h', default: false },
-  version: { type: 'boolean', short: 'v', default: false },
-} as const;
-
-function readCommand(args: readonly string[]): Command | null {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...commonOptions, yes: { type: 'boolean', default: false } },
-  });
-  const asked = whatToPrint(values);
-  if (asked !== null) return asked;
-  if (positionals.length === 0 || (positionals.length === 1 && positionals[0] === 'start')) {
-    return { kind: 'start' };
-  }
-  const [group, name] = positionals;
-  const command = databaseCommands.find((candidate) => candidate === name);
-  const isDatabase = group === 'db' && positionals.length === 2 && command !== undefined;
-  return isDatabase ? { kind: 'db', command, yes: values.yes } : null;
+function holds(args: readonly string[], ...names: readonly string[]): boolean {
+  return names.some((name) => args.includes(name));
 }
 
-function readTokenCommand(args: readonly string[]): Command | null {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      ...commonOptions,
-      sub: { type: 'string' },
-      role: { type: 'string' },
-      ttl: { type: 'string', default: '1h' },
-    },
-  });
-  const asked = whatToPrint(values);
-  if (asked !== null) return asked;
-  const { sub, role, ttl } = values;
-  const isToken = positionals.length === 1 && positionals[0] === 'token';
-  return isToken ? { kind: 'token', options: { sub, role, ttl } } : null;
+function readStart(args: readonly string[]): Command {
+  readArguments(args, { name: 'start', options: {} });
+  return { kind: 'start' };
 }
 
-function readAgent(args: readonly string[]): Command | null {
-  const command = readAgentCommand(args);
-  if (command === null) return null;
-  return 'text' in command ? { kind: 'print', text: command.text } : { kind: 'agent', command };
+/** Of the commands that tell about a configuration, to people or to programs. */
+function readIsJson(name: string, args: readonly string[]): boolean {
+  return readArguments(args, { name, options: { json: { type: 'boolean', default: false } } }).values.json;
 }
 
-/** The commands that tell about a configuration, to people or to programs. */
-function readReport(args: readonly string[]): Command | null {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { ...commonOptions, json: { type: 'boolean', default: false } },
-  });
-  const asked = whatToPrint(values);
-  if (asked !== null) return asked;
-  const [kind, ...more] = positionals;
-  const isReport = (kind === 'config' || kind === 'doctor') && more.length === 0;
-  return isReport ? { kind, isJson: values.json } : null;
+function readDatabaseCommand([name, ...args]: readonly string[]): Command {
+  if (name === undefined) throw new UsageError(`db needs a command: ${databaseCommands.join(', ')}`);
+  const command = databaseCommands.find((each) => each === name);
+  if (command === undefined) throw unknownName('command of db', name, databaseCommands);
+  const options = { yes: { type: 'boolean', default: false } } as const;
+  return { kind: 'db', command, yes: readArguments(args, { name: `db ${name}`, options }).values.yes };
 }
 
-function whatToPrint({ help, version: isVersion }: { help: boolean; version: boolean }): Command | null {
-  if (help) return { kind: 'print', text: usage };
-  return isVersion ? { kind: 'print', text: `${version}\n` } : null;
+function readTokenOptions(args: readonly string[]): TokenOptions {
+  const { sub, role, ttl } = readArguments(args, {
+    name: 'token',
+    options: { sub: { type: 'string' }, role: { type: 'string' }, ttl: { type: 'string', default: '1h' } },
+  }).values;
+  return { sub, role, ttl };
 }

@@ -2,6 +2,7 @@ import { parseParticipantId } from '@fleetlm/protocol';
 import { signToken } from '../auth/sign-token.ts';
 import type { Config } from '../config/config.ts';
 import { parseTtl } from './ttl.ts';
+import { UsageError } from './usage-error.ts';
 
 /** The options of `fleetlm token`, as they were typed. */
 export interface TokenOptions {
@@ -16,10 +17,11 @@ export async function runTokenCommand(
   { jwt }: Config['auth'],
 ): Promise<string> {
   const participantId = parseParticipantId(sub);
-  if (participantId === null) throw new Error('token needs --sub with a participant id, as --sub user:alice');
-  if (role !== undefined && role !== 'service') throw new Error('--role must be service, or left out');
+  if (participantId === null)
+    throw new UsageError('token needs --sub with a participant id, as --sub user:alice');
+  if (role !== undefined && role !== 'service') throw new UsageError('--role must be service, or left out');
   const ttlSeconds = parseTtl(ttl);
-  if (ttlSeconds === null) throw new Error('--ttl must be a time like 30s, 15m, 1h or 7d, at most 365d');
+  if (ttlSeconds === null) throw new UsageError('--ttl must be a time like 30s, 15m, 1h or 7d, at most 365d');
   if (jwt?.key.kind !== 'secret') {
     throw new Error(
       jwt === null

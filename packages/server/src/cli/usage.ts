@@ -28,5 +28,6 @@ Options of token:
 
 Settings are environment variables: see docs/configuration.md. Without DATABASE_URL
 FleetLM runs a Postgres of its own in FLEETLM_DATA_DIR (default .fleetlm).
-In this repository each command is an npm script: npm start, npm run db:migrate, …
+A command is run as npx fleetlm <command> in a clone of the repository, as fleetlm <command>
+where the package is installed globally.
 `;

@@ -78,7 +78,7 @@ export function explainFailure(error: unknown): Failure {
   const message = messageOf(error);
   switch (error instanceof DatabaseError ? error.code : undefined) {
     case '3D000':
-      return lasting(message, 'create it with `npm run db:create`');
+      return lasting(message, 'create it with `fleetlm db create`');
     case '28P01':
     case '28000':
       return lasting(

@@ -127,6 +127,8 @@ describe('fleetlm agent test', () => {
   test.each([
     ['10.0.0.1', /^fleetlm: 10.0.0.1 is refused \(not_a_url\): it must be an absolute URL/],
     ['https://10.0.0.1/', /is refused \(private\): .*FLEETLM_AGENT_ALLOWED_CIDRS/],
+    ['ftp://x', /is refused \(scheme\): it must begin with https:\/\/, or with http:\/\/ for this machine/],
+    ['localhost:3000', /is refused \(scheme\): /],
     ['http://agent.example/', /is refused \(plain_http\): .*use https/],
   ])('what no server would take is told: %s', async (url, message) => {
     expect(await runCommand(['agent', 'test', url])).toEqual({
@@ -269,17 +271,27 @@ describe('the command line of agent', () => {
   });
 
   test.each([
-    [['agent']],
-    [['agent', 'fly']],
-    [['agent', 'test']],
-    [['agent', 'test', 'a', 'b']],
-    [['agent', 'turns', 'a']],
-    [['agent', 'turns', '--status', 'lost']],
-    [['agent', 'redeliver', 'agent:a']],
-    [['agent', 'redeliver', 'agent:a', 'b', '--json']],
-  ])('%j makes no sense', async (args) => {
-    expect(readCommandLine(args)).toBeNull();
-    expect((await runCommand(args)).code).toBe(64);
+    ['agent', 'agent needs a command: test, turns, redeliver'],
+    ['agent fly', '"fly" is no command of agent (known: test, turns, redeliver)'],
+    ['agent test', 'URL is missing: fleetlm agent test URL'],
+    ['agent test a b', '"b" is one argument too many: fleetlm agent test URL'],
+    [
+      'agent test a --secrt=b',
+      '"--secrt" is no option of agent test; did you mean --secret? (known: --json, --secret, --bearer)',
+    ],
+    ['agent turns a', '"a" is one argument too many: fleetlm agent turns'],
+    [
+      'agent turns --status complete',
+      '"complete" is no status; did you mean completed? (known: pending, running, completed, failed, stopped, dead)',
+    ],
+    ['agent redeliver', 'AGENT and TURN are missing: fleetlm agent redeliver AGENT TURN'],
+    ['agent redeliver agent:a', 'TURN is missing: fleetlm agent redeliver AGENT TURN'],
+    ['agent redeliver agent:a b --json', '"--json" is no option of agent redeliver (known: --url, --token)'],
+  ])('what makes no sense is named: %s', async (line, problem) => {
+    expect(await runCommand(line.split(' '))).toEqual({
+      code: 64,
+      output: `fleetlm: ${problem}\n  see fleetlm agent --help\n`,
+    });
   });
 
   test.each([[['agent', '--help']], [['agent', 'turns', '-h']]])('%j helps', async (args) => {

@@ -7,6 +7,15 @@ test('--help tells the commands, --version the version', async () => {
   expect(version).toMatchObject({ code: 0, output: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
+test.each([[[]], [['agent']]])(
+  '%j --help says how a command is run, in a clone and elsewhere',
+  async (args) => {
+    const { output } = await runCommand([...args, '--help']);
+    const line = ['npx', 'fleetlm', ...args].join(' ');
+    expect(output).toContain(`A command is run as ${line} `);
+  },
+);
+
 test.each([['config'], ['doctor'], ['start'], ['token'], ['db', 'migrate']])(
   '%s --help lists every command',
   async (...args) => {
@@ -18,19 +27,33 @@ test.each([['config'], ['doctor'], ['start'], ['token'], ['db', 'migrate']])(
   },
 );
 
-test.for([
-  ['fly'],
-  ['db', 'fly'],
-  ['db'],
-  ['start', 'db'],
-  ['--fly'],
-  ['config', 'all'],
-  ['doctor', '--yes'],
-  ['start', '--json'],
-])('what nobody knows ends with 64: %j', async (args) => {
-  expect(await runCommand(args)).toEqual({
+const commands = 'start, db, config, doctor, token, agent';
+
+test.each([
+  ['fly', `"fly" is no command (known: ${commands})`],
+  ['strat', `"strat" is no command; did you mean start? (known: ${commands})`],
+  ['start db', '"db" is one argument too many: fleetlm start'],
+  ['--fly', '"--fly" is no option of start (known: none)'],
+  ['start --json', '"--json" is no option of start (known: none)'],
+  ['config all', '"all" is one argument too many: fleetlm config'],
+  ['config --jsno', '"--jsno" is no option of config; did you mean --json? (known: --json)'],
+  ['doctor --json=yes', '--json takes no value'],
+  ['doctor -y', '"-y" is no option of doctor (known: --json)'],
+  ['db', 'db needs a command: create, migrate, seed, setup, reset'],
+  [
+    'db migrat',
+    '"migrat" is no command of db; did you mean migrate? (known: create, migrate, seed, setup, reset)',
+  ],
+  ['db reset all', '"all" is one argument too many: fleetlm db reset'],
+  ['token user:a', '"user:a" is one argument too many: fleetlm token'],
+  ['token --toString', '"--toString" is no option of token (known: --sub, --role, --ttl)'],
+  ['token --sub', '--sub needs a value'],
+  ['token --sub --role', '--sub needs a value; one that begins with a dash is written --sub=…'],
+  ['token', 'token needs --sub with a participant id, as --sub user:alice'],
+])('what makes no sense ends with 64, and names what is wrong: %s', async (line, problem) => {
+  expect(await runCommand(line.split(' '))).toEqual({
     code: 64,
-    output: `fleetlm: what is "fleetlm ${args.join(' ')}"? See fleetlm --help\n`,
+    output: `fleetlm: ${problem}\n  see fleetlm --help\n`,
   });
 });
 

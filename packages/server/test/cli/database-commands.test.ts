@@ -68,7 +68,7 @@ test('say what to do about a database that cannot be used', async () => {
   const cases = [
     {
       url: urlOf('absent'),
-      says: 'database "absent" does not exist: create it with `npm run db:create`',
+      says: 'database "absent" does not exist: create it with `fleetlm db create`',
     },
     { url: urlOf('postgres', 'wrong'), says: 'correct its name or its password' },
   ];

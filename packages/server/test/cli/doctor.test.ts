@@ -139,7 +139,7 @@ describe('fleetlm doctor', { concurrent: true }, () => {
     expect(quiet).toEqual([
       expect.stringMatching(/^fail: Postgres at DATABASE_URL does not answer \(.*timeout/),
     ]);
-    expect(absent).toEqual(['fail: database "absent" does not exist → create it with `npm run db:create`']);
+    expect(absent).toEqual(['fail: database "absent" does not exist → create it with `fleetlm db create`']);
     expect(performance.now() - startedMs).toBeLessThan(10_000);
   });
 

@@ -13,7 +13,7 @@ function adviceOn(refusal: UrlRefusal): string {
     case 'too_long':
       return 'it must be at most 2048 characters';
     case 'scheme':
-      return 'it must begin with https://';
+      return 'it must begin with https://, or with http:// for this machine';
     case 'credentials':
       return 'it must hold no user and password; use auth_strategy and auth_value';
     case 'plain_http':

@@ -1,5 +1,6 @@
-import { parseArgs } from 'node:util';
 import { type TurnStatus, turnStatuses } from '@fleetlm/protocol';
+import { readArguments } from '../read-arguments.ts';
+import { UsageError, unknownName } from '../usage-error.ts';
 
 /** What `fleetlm agent …` asks for. */
 export type AgentCommand =
@@ -29,46 +30,63 @@ export interface ServerOptions {
 const jsonOption = { json: { type: 'boolean', default: false } } as const;
 const serverOptions = { url: { type: 'string' }, token: { type: 'string' } } as const;
 
-/** Reads what follows `fleetlm agent`: a command, a text to print, or null when it makes no sense. */
-export function readAgentCommand(args: readonly string[]): AgentCommand | { readonly text: string } | null {
-  if (args.includes('--help') || args.includes('-h')) return { text: agentUsage };
-  const [name, ...rest] = args;
-  if (name === 'test') return readTest(rest);
-  if (name === 'turns') return readTurns(rest);
-  return name === 'redeliver' ? readRedeliver(rest) : null;
+const commands = ['test', 'turns', 'redeliver'];
+
+/** Reads what follows `fleetlm agent`; throws a `UsageError` when it makes no sense. */
+export function readAgentCommand([name, ...args]: readonly string[]): AgentCommand {
+  switch (name) {
+    case 'test':
+      return readTest(args);
+    case 'turns':
+      return readTurns(args);
+    case 'redeliver':
+      return readRedeliver(args);
+    case undefined:
+      throw new UsageError(`agent needs a command: ${commands.join(', ')}`);
+    default:
+      throw unknownName('command of agent', name, commands);
+  }
 }
 
-function readTest(args: string[]): AgentCommand | null {
-  const { values, positionals } = parseArgs({
-    args,
-    allowPositionals: true,
+function readTest(args: readonly string[]): AgentCommand {
+  const { values, operands } = readArguments(args, {
+    name: 'agent test',
     options: { ...jsonOption, secret: { type: 'string' }, bearer: { type: 'string' } },
+    operands: ['URL'],
   });
-  const [url, ...more] = positionals;
-  if (url === undefined || more.length > 0) return null;
   const { secret, bearer, json: isJson } = values;
-  return { kind: 'test', url, secret, bearer, isJson };
+  return { kind: 'test', url: operands[0]!, secret, bearer, isJson };
 }
 
-function readTurns(args: string[]): AgentCommand | null {
-  const { values } = parseArgs({
-    args,
+function readTurns(args: readonly string[]): AgentCommand {
+  const { values } = readArguments(args, {
+    name: 'agent turns',
     options: { ...serverOptions, ...jsonOption, agent: { type: 'string' }, status: { type: 'string' } },
   });
   const status = turnStatuses.find((each) => each === values.status);
-  if (status !== values.status) return null;
+  if (values.status !== undefined && status === undefined)
+    throw unknownName('status', values.status, turnStatuses);
   const { url, token, agent: agentId, json: isJson } = values;
   return { kind: 'turns', url, token, agentId, status, isJson };
 }
 
-function readRedeliver(args: string[]): AgentCommand | null {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: serverOptions });
-  const [agentId, turnId, ...more] = positionals;
-  if (agentId === undefined || turnId === undefined || more.length > 0) return null;
-  return { kind: 'redeliver', url: values.url, token: values.token, agentId, turnId };
+function readRedeliver(args: readonly string[]): AgentCommand {
+  const { values, operands } = readArguments(args, {
+    name: 'agent redeliver',
+    options: serverOptions,
+    operands: ['AGENT', 'TURN'],
+  });
+  return {
+    kind: 'redeliver',
+    url: values.url,
+    token: values.token,
+    agentId: operands[0]!,
+    turnId: operands[1]!,
+  };
 }
 
-const agentUsage = `What agents were asked, and what they answer.
+/** What `fleetlm agent --help` prints. */
+export const agentUsage = `What agents were asked, and what they answer.
 
 Usage: fleetlm agent <command>
 
@@ -96,6 +114,9 @@ Options of turns and redeliver:
   --token <token>    a token of the service, if the server asks for one; better in FLEETLM_TOKEN,
                      since others on this machine see command lines:
                      FLEETLM_TOKEN=$(fleetlm token --sub backend --role service)
+
+A command is run as npx fleetlm agent … in a clone of the repository, as fleetlm agent …
+where the package is installed globally.
 
 Exit code: 0; 1 when the agent does not answer as it should, or the server refuses.
 
