@@ -124,7 +124,7 @@ export class TurnAnswer {
   /** Ends a turn that came to nothing: people are told by a message of the system. */
   async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<void> {
     const error = operatorsText(shortfall);
-    const drafts = [noticeDraft(this.#written(status, error), shortfall.reason)];
+    const drafts = [noticeDraft(this.#replyFacts(status, error), shortfall.reason)];
     const outcome = await this.#conclude({ status, error, drafts });
     if (outcome.kind === 'stop_requested') await this.end('stopped', null);
   }
@@ -162,15 +162,15 @@ export class TurnAnswer {
   }
 
   #draftsOf({ status, error }: Omit<Conclusion, 'drafts'>, ending: StreamEnding | null): Draft[] {
-    const written = this.#written(status, error);
-    if (ending?.hasContent) return [streamDraft(written, this.#stream!.facts.messageId, ending)];
-    if (status === 'completed') return messageDrafts(written, this.#messages);
+    const facts = this.#replyFacts(status, error);
+    if (ending?.hasContent) return [streamDraft(facts, this.#stream!.facts.messageId, ending)];
+    if (status === 'completed') return messageDrafts(facts, this.#messages);
     return status === 'failed' && !this.#turn.isWritten
-      ? [noticeDraft(written, error?.split(':')[0] ?? 'error')]
+      ? [noticeDraft(facts, error?.split(':')[0] ?? 'error')]
       : [];
   }
 
-  #written(endsAs: TurnEnd, error: string | null) {
+  #replyFacts(endsAs: TurnEnd, error: string | null) {
     return { turn: this.#turn, endsAs, error, trace: this.#trace };
   }
 
