@@ -277,7 +277,7 @@ export class Dispatcher implements TurnControl {
   }
 
   async #save(): Promise<void> {
-    await this.#segments.save([...this.#running.values()].map(({ run }) => run));
+    await this.#segments.save([...this.#running.values()].flatMap(({ run }) => run.stream ?? []));
   }
 
   async #sweep(): Promise<void> {

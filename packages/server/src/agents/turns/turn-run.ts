@@ -1,5 +1,5 @@
-import type { StreamId } from '@fleetlm/protocol';
 import type { Trace } from '../../observability/tracing.ts';
+import type { RunningStream } from '../../streams/running-stream.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
 import { type Delivery, logDelivery } from './delivery-log.ts';
@@ -55,15 +55,9 @@ export class TurnRun {
     this.#answer = new TurnAnswer(turn, parts, { trace: this.#trace, signal: this.#end.signal });
   }
 
-  get streamId(): StreamId | null {
-    return this.#answer.stream?.facts.streamId ?? null;
-  }
-
-  /** What its stream has shown since the last time; null when there is nothing. */
-  takeSegment() {
-    const stream = this.#answer.stream;
-    const segment = stream?.takeSegment() ?? null;
-    return segment === null ? null : { streamId: stream!.facts.streamId, ...segment };
+  /** Null until something is shown. */
+  get stream(): RunningStream | null {
+    return this.#answer.stream;
   }
 
   stop(): void {
