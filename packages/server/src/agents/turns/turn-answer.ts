@@ -82,7 +82,7 @@ export class TurnAnswer {
     return this.#stream === null ? this.#open(event.chunk) : this.#push(this.#stream, event.chunk);
   }
 
-  /** Lets nothing of the agent follow: it was stopped, or this node stops. */
+  /** Lets nothing of the agent follow. */
   cut(how: 'stopped' | 'interrupted'): void {
     this.#cut ??= how;
     this.#stream?.end(this.#cut);

@@ -17,6 +17,9 @@ export interface RunOutcome {
   readonly retryInMs: number | null;
 }
 
+/** How the dispatcher cut it. */
+type Cut = 'stopped' | 'interrupted' | 'lost';
+
 type Prepared = Extract<PreparedCall, { problem: null }>;
 
 /** A turn whose call ends its node each time must not end all of them for ever. */
@@ -29,7 +32,8 @@ const over: RunOutcome = { retryInMs: null };
  * attempt. Whatever the agent does ends in one of these. Made and run by the dispatcher, which also cuts it:
  *
  * - `stop`: a stop was committed. The call is aborted, the turn ends as stopped, with what came until now.
- * - `interrupt`: this node stops. What was shown ends as interrupted, anything else is given back.
+ * - `interrupt`: this node stops, or the agent may not speak in the session any more. What was shown ends as
+ *   interrupted, anything else is given back.
  * - `abandon`: the lease is lost. Nothing is stored any more.
  */
 export class TurnRun {
@@ -42,7 +46,7 @@ export class TurnRun {
   readonly #end = new AbortController();
   readonly #startedMs = performance.now();
   readonly #trace: Trace | null;
-  #cut: 'stopped' | 'interrupted' | 'lost' | null = null;
+  #cut: Cut | null = null;
   /** The beginning of the answer, and why it fell short: for the log and the trace. */
   #excerpt = '';
   #errorReason: string | null = null;
@@ -61,17 +65,11 @@ export class TurnRun {
   }
 
   stop(): void {
-    if (this.#cut !== null) return;
-    this.#cut = 'stopped';
-    this.#answer.cut('stopped');
-    this.#call.abort();
+    this.#cutAs('stopped');
   }
 
   interrupt(): void {
-    if (this.#cut !== null) return;
-    this.#cut = 'interrupted';
-    this.#answer.cut('interrupted');
-    this.#call.abort();
+    this.#cutAs('interrupted');
   }
 
   abandon(): void {
@@ -109,12 +107,19 @@ export class TurnRun {
     }
   }
 
+  #cutAs(how: 'stopped' | 'interrupted'): void {
+    if (this.#cut !== null) return;
+    this.#cut = how;
+    this.#answer.cut(how);
+    this.#call.abort();
+  }
+
   async #run(): Promise<RunOutcome> {
     const { turn } = this;
     if (turn.stream !== null) return this.#recover(turn.stream);
     if (turn.stopRequested) this.stop();
     const prepared = await this.#persist(() => prepareCall(turn, this.#parts));
-    if (this.#cut !== null) return this.#endCut();
+    if (this.#cut !== null) return this.#endCut(this.#cut);
     if (prepared.problem !== null) return this.#endUncalled(prepared.problem);
     return this.#attempt(prepared);
   }
@@ -184,7 +189,7 @@ export class TurnRun {
   ): Promise<RunOutcome> {
     if (this.#cut !== null) {
       this.#log(call, 'failed', failure);
-      return this.#endCut();
+      return this.#endCut(this.#cut);
     }
     const { store, endpoints } = this.#parts;
     const { turn } = this;
@@ -205,13 +210,13 @@ export class TurnRun {
     return over;
   }
 
-  async #endCut(): Promise<RunOutcome> {
-    if (this.#cut === 'lost') return over;
-    if (this.#cut === 'interrupted' && !this.#answer.hasBegun) {
+  async #endCut(cut: Cut): Promise<RunOutcome> {
+    if (cut === 'lost') return over;
+    if (cut === 'interrupted' && !this.#answer.hasBegun) {
       const isGivenBack = await this.#persist(() => this.#parts.store.release(this.turn));
       if (isGivenBack) return over;
     }
-    this.#note(await this.#answer.end('stopped', null));
+    this.#note(await this.#answer.end(cut, null));
     return over;
   }
 
