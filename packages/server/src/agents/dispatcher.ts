@@ -190,7 +190,7 @@ export class Dispatcher implements TurnControl {
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const { claimed, waiting, interrupted } = await store.claim(sessionIds, {
+    const { claimed, waiting, interruptible } = await store.claim(sessionIds, {
       slots: this.#slots.agents(),
       freePerAgent: Math.min(limits.maxTurnsPerAgent, limit),
       runningIds: [...this.#running.keys()],
@@ -198,10 +198,10 @@ export class Dispatcher implements TurnControl {
     });
     for (const turn of claimed) this.#launch(turn);
     for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
-    await this.#interrupt(interrupted);
+    await this.#interrupt(interruptible);
   }
 
-  async #interrupt(turns: Claims['interrupted']): Promise<void> {
+  async #interrupt(turns: Claims['interruptible']): Promise<void> {
     for (const { id, sessionId } of turns) {
       if (!(await this.#options.store.interrupt(id))) continue;
       const running = this.#running.get(id);

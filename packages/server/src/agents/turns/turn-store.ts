@@ -16,7 +16,7 @@ export interface Claims {
     readonly dueInMs: number;
   }[];
   /** Running turns that a pending one may interrupt. */
-  readonly interrupted: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
+  readonly interruptible: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
 }
 
 export interface ClaimOptions {
@@ -45,7 +45,7 @@ export interface WrittenTurn {
 }
 
 interface FoundRow {
-  readonly found: 'claimed' | 'waiting' | 'interrupted';
+  readonly found: 'claimed' | 'waiting' | 'interruptible';
   readonly id: TurnId;
   readonly agent_id: ParticipantId;
   readonly session_id: SessionId;
@@ -110,7 +110,7 @@ export class TurnStore {
         sessionId: row.session_id,
         dueInMs: row.due_in_ms ?? 0,
       })),
-      interrupted: found('interrupted').map((row) => ({ id: row.id, sessionId: row.session_id })),
+      interruptible: found('interruptible').map((row) => ({ id: row.id, sessionId: row.session_id })),
     };
   }
 
