@@ -134,7 +134,7 @@ export class TurnRun {
   }
 
   async #attempt({ endpoint, facts, body }: Prepared): Promise<RunOutcome> {
-    const { client, failpoints } = this.#parts;
+    const { webhooks, failpoints } = this.#parts;
     if (this.turn.attempt > Math.max(endpoint.maxAttempts, maxTakeovers)) {
       await this.#answer.fail('dead', {
         reason: 'too_many_attempts',
@@ -144,7 +144,7 @@ export class TurnRun {
     }
     if (failpoints.isSet('before_call')) await failpoints.reach('before_call');
     const calledMs = performance.now();
-    const outcome = await client.call({
+    const outcome = await webhooks.call({
       ...facts,
       id: this.turn.id,
       body,
