@@ -5,7 +5,7 @@ import type { Draft, Outcome } from '../../conversation/append/draft.ts';
 import type { Log } from '../../lib/log.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import { delayMs, persist } from './persist.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import type { TurnStore } from './turn-store.ts';
 
 /** How a turn is to end: with messages, the last of which ends it, or without any. */

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import type { Db } from '../../storage/database.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 /** What became of one call. */
 export interface Delivery {

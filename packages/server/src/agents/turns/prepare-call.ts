@@ -4,7 +4,7 @@ import { readSession } from '../../conversation/sessions.ts';
 import type { Db } from '../../storage/database.ts';
 import { type CallFacts, callFacts, type Endpoint } from '../endpoints/endpoint.ts';
 import { encodeCallBody, maxMessagesBytes } from './call-body.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** What an attempt is made with; `problem`: why there can be none. */

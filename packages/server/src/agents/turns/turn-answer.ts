@@ -11,7 +11,7 @@ import type { AnswerEvent } from '../answer/answer-event.ts';
 import { type Conclusion, type ConclusionOutcome, concludeTurn } from './conclude-turn.ts';
 import { turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import { messageDrafts, noticeDraft, streamDraft } from './turn-drafts.ts';
 import type { TurnParts } from './turn-parts.ts';
 

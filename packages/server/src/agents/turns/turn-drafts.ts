@@ -3,7 +3,7 @@ import type { Draft } from '../../conversation/append/draft.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { StreamEnding } from '../../streams/stream-assembler.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 const systemSender = parseParticipantId('system:fleetlm')!;
 

@@ -6,8 +6,8 @@ import { type Delivery, logDelivery } from './delivery-log.ts';
 import { decideNextStep, terminationAfter, turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import { type PreparedCall, prepareCall } from './prepare-call.ts';
+import type { RunningTurn } from './running-turn.ts';
 import { readSegments } from './stream-segments.ts';
-import type { RunningTurn } from './turn.ts';
 import { type AnswerResult, TurnAnswer } from './turn-answer.ts';
 import type { TurnParts } from './turn-parts.ts';
 

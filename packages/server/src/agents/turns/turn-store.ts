@@ -4,7 +4,7 @@ import { loadSql } from '../../lib/load-sql.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import { integerArray, textArray } from '../../storage/binary-array.ts';
 import type { Db } from '../../storage/database.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 /** What a claim found in some sessions. */
 export interface Claims {
