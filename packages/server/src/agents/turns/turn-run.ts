@@ -2,7 +2,7 @@ import type { Trace } from '../../observability/tracing.ts';
 import type { RunningStream } from '../../streams/running-stream.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
-import { type Delivery, logDelivery } from './delivery-log.ts';
+import { type DeliveryFacts, logDelivery } from './delivery-log.ts';
 import { decideNextStep, terminationAfter, turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import { type PreparedCall, prepareCall } from './prepare-call.ts';
@@ -185,7 +185,7 @@ export class TurnRun {
   async #afterFailure(
     failure: CallFailure,
     endpoint: Prepared['endpoint'],
-    call: Pick<Delivery, 'latencyMs' | 'excerpt'>,
+    call: Pick<DeliveryFacts, 'latencyMs' | 'excerpt'>,
   ): Promise<RunOutcome> {
     if (this.#cut !== null) {
       this.#log(call, 'failed', failure);
@@ -243,8 +243,8 @@ export class TurnRun {
 
   /** Nobody waits for the log, and an answer is worth more than its line there. */
   #log(
-    call: Pick<Delivery, 'latencyMs' | 'excerpt'> & { httpStatus?: number },
-    status: Delivery['status'],
+    call: Pick<DeliveryFacts, 'latencyMs' | 'excerpt'> & { httpStatus?: number },
+    status: DeliveryFacts['status'],
     failure: CallFailure | null,
   ): void {
     const { db, log, metrics } = this.#parts;

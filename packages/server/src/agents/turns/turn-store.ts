@@ -4,6 +4,7 @@ import { loadSql } from '../../lib/load-sql.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import { integerArray, textArray } from '../../storage/binary-array.ts';
 import type { Db } from '../../storage/database.ts';
+import type { StreamFacts } from '../../streams/running-stream.ts';
 import type { RunningTurn } from './running-turn.ts';
 
 /** What a claim found in some sessions. */
@@ -33,15 +34,6 @@ export interface TurnState {
   readonly status: TurnStatus;
   readonly epoch: number;
   readonly stopRequested: boolean;
-}
-
-/** The turn of a stream that an agent opens by itself. */
-export interface WrittenTurn {
-  readonly turnId: TurnId;
-  readonly agentId: ParticipantId;
-  readonly sessionId: SessionId;
-  readonly streamId: StreamId;
-  readonly messageId: MessageId;
 }
 
 interface FoundRow {
@@ -193,7 +185,7 @@ export class TurnStore {
   }
 
   /** Opens the turn of a stream that an agent writes; null while another turn of it runs in the session. */
-  async openWritten(stream: WrittenTurn): Promise<RunningTurn | null> {
+  async openWritten(stream: StreamFacts): Promise<RunningTurn | null> {
     const { turnId: id, agentId, sessionId, streamId, messageId } = stream;
     const values = [sessionId, agentId, this.#owner, leaseMs, id, streamId, messageId];
     const [row] = await this.#db.query<{ from_seq: number; hop: number }>(openWrittenStatement, values);
