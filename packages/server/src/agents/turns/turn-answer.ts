@@ -7,7 +7,7 @@ import type { Chunk } from '../../streams/chunk.ts';
 import type { RunningStream } from '../../streams/running-stream.ts';
 import type { StreamEnding } from '../../streams/stream-assembler.ts';
 import type { Termination } from '../../streams/termination.ts';
-import type { AnswerEvent } from '../answer/answer-event.ts';
+import type { AnswerContent } from '../answer/answer-event.ts';
 import { type Conclusion, type ConclusionOutcome, concludeTurn } from './conclude-turn.ts';
 import { turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
@@ -73,7 +73,7 @@ export class TurnAnswer {
   }
 
   /** Takes what the agent says; false when nothing more is wanted. */
-  take(event: Exclude<AnswerEvent, { kind: 'end' }>): boolean | Promise<boolean> {
+  take(event: AnswerContent): boolean | Promise<boolean> {
     if (this.#cut !== null || this.#isLost) return false;
     if (event.kind === 'messages') {
       this.#messages = event.messages;
