@@ -17,6 +17,9 @@ export type PreparedCall =
     }
   | { readonly problem: 'no_endpoint' | 'not_a_member' | 'session_closed' };
 
+/** A page ends at 256 KiB anyway. */
+const maxRowsPerPage = 500;
+
 /** Reads what an agent is called with. Somebody who is no member any more is told nothing. */
 export async function prepareCall(turn: RunningTurn, { db, endpoints }: TurnParts): Promise<PreparedCall> {
   const [endpoint, view] = await Promise.all([
@@ -58,6 +61,3 @@ async function readMessages(
   }
   return messages;
 }
-
-/** A page ends at 256 KiB anyway. */
-const maxRowsPerPage = 500;

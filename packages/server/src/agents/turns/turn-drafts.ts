@@ -1,4 +1,4 @@
-import { type DraftInput, type MessageId, type ParticipantId, parseParticipantId } from '@fleetlm/protocol';
+import { type DraftInput, type MessageId, parseParticipantId, type SessionId } from '@fleetlm/protocol';
 import type { Draft } from '../../conversation/append/draft.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
@@ -49,8 +49,8 @@ export function noticeDraft(facts: ReplyFacts, reason: string): Draft {
   };
 }
 
-/** What people see when agents have answered each other for too long: see `hop`. */
-export function hopLimitDraft(sessionId: Draft['sessionId'], messageId: MessageId, hopLimit: number): Draft {
+/** What people see when agents have answered each other for too long. */
+export function hopLimitDraft(sessionId: SessionId, messageId: MessageId, hopLimit: number): Draft {
   const text = `Agents have answered each other ${hopLimit} times: they are not called again until a person writes.`;
   return {
     sessionId,
@@ -76,7 +76,7 @@ function systemFields(text: string, metadata: object) {
 function replyDraft({ turn, endsAs, error, trace }: ReplyFacts, index: number) {
   return {
     sessionId: turn.sessionId,
-    senderId: turn.agentId as ParticipantId,
+    senderId: turn.agentId,
     clientId: `turn:${turn.id}:${index}`,
     bypassMembership: false,
     trace,
