@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import {
   callApi,
   SessionClient,
+  type SessionPush,
   SpawnedProcess,
   startTestServer,
   type TestServer,
@@ -50,13 +51,13 @@ test.concurrent.each(['chunked', 'sized', 'ndjson', 'text', 'http-1.0', 'ndjson-
     expect(countTo(part.text)).toBe(part.text);
     expect(textOf(asker)).toBe(part.text);
     expect(textIn(running.chunks) + textOf(late)).toBe(part.text);
-    const ends = clients.map((client) => eventsOf(client).slice(-2));
+    const ends = clients.map((client) => client.pushes.slice(-2));
     expect(ends[0]).toMatchObject([
       { event: 'stream_chunk', payload: { chunk: { type: 'error' }, message_id: message.id } },
       { event: 'message', payload: { id: message.id, content: message.content } },
     ]);
     expect(ends[1]).toEqual(ends[0]);
-    for (const client of clients) expect(eventsOf(client).filter(isTerminal)).toHaveLength(1);
+    for (const client of clients) expect(client.pushes.filter(isTerminal)).toHaveLength(1);
 
     await using later = await SessionClient.open(server.socketUrl('user:alice'), sessionId);
     const { response } = await later.join({ last_seq: 1 });
@@ -99,29 +100,15 @@ async function messagesOf(sessionId: string): Promise<any[]> {
   return (await server.api('GET', `/api/sessions/${sessionId}/messages`)).body.messages;
 }
 
-interface Event {
-  readonly event: string;
-  // biome-ignore lint/suspicious/noExplicitAny: payloads of any shape
-  readonly payload: any;
-}
-
-/** The chunks and messages that a client was pushed, as they came. */
-function eventsOf(client: SessionClient): Event[] {
-  return client.socket.texts.flatMap((text) => {
-    const [, , topic, event, payload] = JSON.parse(text);
-    return topic === client.topic && event !== 'phx_reply' ? [{ event, payload }] : [];
-  });
-}
-
 function textOf(client: SessionClient): string {
-  return textIn(eventsOf(client).flatMap(({ payload }) => payload.chunk ?? []));
+  return textIn(client.pushes.flatMap(({ payload }) => payload.chunk ?? []));
 }
 
 function textIn(chunks: readonly { readonly delta?: string }[]): string {
   return chunks.map(({ delta = '' }) => delta).join('');
 }
 
-function isTerminal({ payload }: Event): boolean {
+function isTerminal({ payload }: SessionPush): boolean {
   return ['finish', 'abort', 'error'].includes(payload.chunk?.type);
 }
 

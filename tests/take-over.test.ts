@@ -52,7 +52,7 @@ describe.concurrent('two nodes', { timeout: 60_000 }, () => {
     process.stdout.write(`turns of a node that died were taken over after ${tookMs} ms\n`);
 
     // The end, and then what it has become; between them the question, of which nobody here had heard.
-    expect(eventsOf(reader)).toMatchObject([
+    expect(reader.pushes).toMatchObject([
       { event: 'stream_chunk', payload: { chunk: { type: 'error' } } },
       { event: 'message', payload: { seq: 1 } },
       { event: 'message', payload: { seq: 2, metadata: { termination: 'interrupted' } } },
@@ -106,9 +106,9 @@ describe.concurrent('two nodes', { timeout: 60_000 }, () => {
     await takeOver(database);
     await waitUntil(() => agent.calls[0]!.isAborted(), { what: 'the call is aborted', timeoutMs: 10_000 });
     await waitUntil(() => terminalsOf(reader).length > 0);
-    const shown = eventsOf(reader).length;
+    const shown = reader.pushes.length;
     await expectUntouched(node, session);
-    expect(eventsOf(reader)).toHaveLength(shown);
+    expect(reader.pushes).toHaveLength(shown);
     expect(terminalsOf(reader)).toHaveLength(1);
   });
 });
@@ -163,29 +163,13 @@ async function turnsOf({ api }: Node, agentId: string): Promise<object[]> {
   return (await api('GET', `/api/agents/${agentId}/turns`)).body.turns;
 }
 
-interface Event {
-  readonly event: string;
-  // biome-ignore lint/suspicious/noExplicitAny: payloads of any shape
-  readonly payload: any;
-}
-
-/** What a client was pushed, as it came. */
-function eventsOf(client: SessionClient): Event[] {
-  return client.socket.texts.flatMap((text) => {
-    const [, , topic, event, payload] = JSON.parse(text);
-    return topic === client.topic && event !== 'phx_reply' ? [{ event, payload }] : [];
-  });
-}
-
 function textOf(client: SessionClient): string {
-  return eventsOf(client)
-    .map(({ payload }) => payload.chunk?.delta ?? '')
-    .join('');
+  return client.pushes.map(({ payload }) => payload.chunk?.delta ?? '').join('');
 }
 
 function terminalsOf(client: SessionClient): object[] {
   const types = ['finish', 'abort', 'error'];
-  return eventsOf(client).flatMap(({ payload: { chunk } }) => (types.includes(chunk?.type) ? [chunk] : []));
+  return client.pushes.flatMap(({ payload: { chunk } }) => (types.includes(chunk?.type) ? [chunk] : []));
 }
 
 async function select(database: TestDatabase, text: string): Promise<object[]> {

@@ -113,7 +113,7 @@ function buildRuntime(
   const store = new TurnStore(db, monotonicUlid()());
   const { failpoints } = config;
   const dispatcher = new Dispatcher({
-    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics, tracing, log },
+    ...{ db, store, endpoints, webhooks, appender, streams, failpoints, metrics, tracing, log },
     limits: config.agents,
     hopLimit: config.append.hopLimit,
   });

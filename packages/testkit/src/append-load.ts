@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppendOracle, compareWithLog, type SeenMessage, type WantedMessage } from './append-oracle.ts';
-import { type Answer, Follower, retryOnly } from './follower.ts';
+import { type Acknowledgement, Follower, retryOnly } from './follower.ts';
 import { seededRandom } from './seeded-random.ts';
 import type { ServerUnderLoad } from './spawned-server.ts';
 import { callApi } from './test-server.ts';
@@ -104,11 +104,11 @@ export class AppendLoad implements AsyncDisposable {
     sessionId: string,
     senderId: string,
     isDone: () => boolean,
-    attempt: (message: WantedMessage) => Promise<Answer>,
+    attempt: (message: WantedMessage) => Promise<Acknowledgement | null>,
   ): Promise<void> {
     while (!isDone()) {
       const message = this.oracle.begin({ sessionId, senderId, ...this.#invent() });
-      let answer: Answer = null;
+      let answer: Acknowledgement | null = null;
       while (answer === null) {
         answer = await attempt(message);
         if (answer === null) await delay(retryDelayMs);
@@ -143,7 +143,11 @@ export async function readLog(url: string, sessionId: string): Promise<SeenMessa
 }
 
 /** Sends a message once; adds to `refusals` the code of an answer that is no acknowledgement. */
-export async function appendByRest(url: string, message: WantedMessage, refusals: string[]): Promise<Answer> {
+export async function appendByRest(
+  url: string,
+  message: WantedMessage,
+  refusals: string[],
+): Promise<Acknowledgement | null> {
   const { sessionId, senderId, clientId, kind, content, metadata } = message;
   const body = { sender_id: senderId, client_id: clientId, kind, content, metadata };
   const path = `/api/sessions/${sessionId}/messages`;

@@ -4,8 +4,11 @@ import { ChannelClient, ConnectionLost } from './channel-client.ts';
 import { type ServerUnderLoad, socketUrlOf } from './spawned-server.ts';
 import { waitUntil } from './wait-until.ts';
 
-/** What one attempt came to: an acknowledgement, or null when it must be repeated. */
-export type Answer = { readonly id: string; readonly seq: number } | null;
+/** Where a message is stored. Whoever gets null instead must send it again. */
+export interface Acknowledgement {
+  readonly id: string;
+  readonly seq: number;
+}
 
 /** A chunk of an agent's answer, as a push has it. */
 export interface SeenChunk {
@@ -53,7 +56,7 @@ export class Follower implements AsyncDisposable {
   }
 
   /** Adds to `refusals` the code of an answer that is no acknowledgement. */
-  async append(message: WantedMessage, refusals: string[]): Promise<Answer> {
+  async append(message: WantedMessage, refusals: string[]): Promise<Acknowledgement | null> {
     const { clientId, kind, content, metadata } = message;
     const payload = { content: { kind, content, metadata }, client_id: clientId };
     try {

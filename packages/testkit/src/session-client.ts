@@ -6,6 +6,12 @@ export interface ChannelAnswer {
   readonly response: RawFrame;
 }
 
+/** What the server said in the session without being asked. */
+export interface SessionPush {
+  readonly event: string;
+  readonly payload: RawFrame;
+}
+
 /**
  * One raw V2 socket in one session: joins, sends, and knows every message that it was shown. It keeps no cursor
  * of its own: a test says where a join begins.
@@ -34,6 +40,14 @@ export class SessionClient implements AsyncDisposable {
       this.#note(JSON.parse(this.socket.texts[this.#textsRead]!));
     }
     return this.#seqs;
+  }
+
+  /** Everything it was pushed, as it came. */
+  get pushes(): readonly SessionPush[] {
+    return this.socket.texts.flatMap((text) => {
+      const [, , topic, event, payload] = JSON.parse(text);
+      return topic === this.topic && event !== 'phx_reply' ? [{ event, payload }] : [];
+    });
   }
 
   join(payload: object = {}): Promise<ChannelAnswer> {

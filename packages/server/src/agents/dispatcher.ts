@@ -6,11 +6,12 @@ import { fail, type Result } from '../lib/result.ts';
 import { untilAborted } from '../lib/until-aborted.ts';
 import { PeriodicCheck } from '../runtime/periodic-check.ts';
 import type { AnswerSource } from './answer/read-answer.ts';
+import { DueSessions } from './due-sessions.ts';
 import type { TurnControl, WrittenStream } from './turn-control.ts';
 import { TurnSlots } from './turn-slots.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
+import type { RunningTurn } from './turns/running-turn.ts';
 import { SegmentSaver } from './turns/segment-saver.ts';
-import type { RunningTurn } from './turns/turn.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
 import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
@@ -29,8 +30,6 @@ const saveIntervalMs = 1_000;
 /** What nobody told of waits this long: turns of before a start, leases that ran out. */
 const sweepIntervalMs = 1_000;
 const cleanIntervalMs = 10 * 60_000;
-/** Sessions of one claim: as many as one statement looks through in a millisecond or two. */
-const claimBatch = 64;
 /** Ends that come at once look together for what has waited for them. */
 const starvedMs = 20;
 /** What is left of a shutdown for committing what has come. */
@@ -38,8 +37,8 @@ const interruptMarginMs = 2_000;
 
 /**
  * Runs the turns of agents on this node: claims those that are due, lets each run, renews their leases, saves their
- * streams, and cuts those that are stopped. It owns the running turns and four timers; what is to be done about a
- * turn stands in Postgres, so that nothing is forgotten when it ends.
+ * streams, and cuts those that are stopped. It owns the running turns, what is to be claimed next, and four periodic
+ * checks; what is to be done about a turn stands in Postgres, so that nothing is forgotten when it ends.
  *
  * It is told by `wake` what an append made; a sweep finds the rest.
  */
@@ -48,11 +47,7 @@ export class Dispatcher implements TurnControl {
   readonly #running = new Map<TurnId, { readonly run: TurnRun; readonly done: Promise<unknown> }>();
   readonly #slots: TurnSlots;
   readonly #written: WrittenStreams;
-  /** Sessions with turns that are due: those that somebody told of go before those that a sweep has found. */
-  readonly #woken = new Set<SessionId>();
-  readonly #found = new Set<SessionId>();
-  /** Of the turns that are due later. */
-  readonly #timers = new Map<TurnId, NodeJS.Timeout>();
+  readonly #due = new DueSessions((sessionId) => this.wake([sessionId]));
   readonly #segments: SegmentSaver;
   readonly #checks: readonly PeriodicCheck[];
   #claiming: Promise<void> | null = null;
@@ -98,7 +93,7 @@ export class Dispatcher implements TurnControl {
   /** Turns may be due in these sessions: they are claimed at once. */
   wake(sessionIds: Iterable<SessionId>): void {
     if (this.#state !== 'running') return;
-    for (const id of sessionIds) this.#woken.add(id);
+    this.#due.add(sessionIds);
     this.#claimSoon();
   }
 
@@ -145,8 +140,7 @@ export class Dispatcher implements TurnControl {
    */
   async drain(signal: AbortSignal, timeMs: number): Promise<void> {
     this.#state = 'draining';
-    for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#timers.clear();
+    this.#due.stop();
     await this.#claiming;
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
     const timer = setTimeout(() => this.#interruptAll(), Math.max(timeMs - interruptMarginMs, 0));
@@ -160,7 +154,7 @@ export class Dispatcher implements TurnControl {
     this.#state = 'draining';
     await Promise.all(this.#checks.map((check) => check.stop()));
     if (this.#starvedTimer) clearTimeout(this.#starvedTimer);
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#due.stop();
     for (const { run } of this.#running.values()) run.abandon();
     await this.#claiming;
     await Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -168,7 +162,7 @@ export class Dispatcher implements TurnControl {
   }
 
   #claimSoon(): void {
-    if (this.#woken.size + this.#found.size === 0) return;
+    if (this.#due.isEmpty) return;
     this.#claiming ??= this.#claimAll().finally(() => {
       this.#claiming = null;
       this.#stoppedEarly.clear();
@@ -176,21 +170,20 @@ export class Dispatcher implements TurnControl {
   }
 
   async #claimAll(): Promise<void> {
-    while (this.#woken.size + this.#found.size > 0 && this.#state === 'running') {
+    while (!this.#due.isEmpty && this.#state === 'running') {
       const { free } = this.#slots;
       if (free <= 0) break;
-      const sessionIds = takeSome(this.#woken.size > 0 ? this.#woken : this.#found);
+      const sessionIds = this.#due.take();
       await this.#try('claim', () => this.#claim(sessionIds, free));
     }
     // What could not be claimed is found by a sweep.
-    if (this.#woken.size + this.#found.size > 0) this.#isStarved = true;
-    this.#woken.clear();
-    this.#found.clear();
+    if (!this.#due.isEmpty) this.#isStarved = true;
+    this.#due.clear();
   }
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const { claimed, waiting, interrupted } = await store.claim(sessionIds, {
+    const { claimed, waiting, interruptible } = await store.claim(sessionIds, {
       slots: this.#slots.agents(),
       freePerAgent: Math.min(limits.maxTurnsPerAgent, limit),
       runningIds: [...this.#running.keys()],
@@ -198,16 +191,16 @@ export class Dispatcher implements TurnControl {
     });
     for (const turn of claimed) this.#launch(turn);
     for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
-    await this.#interrupt(interrupted);
+    await this.#interrupt(interruptible);
   }
 
-  async #interrupt(turns: Claims['interrupted']): Promise<void> {
+  async #interrupt(turns: Claims['interruptible']): Promise<void> {
     for (const { id, sessionId } of turns) {
       if (!(await this.#options.store.interrupt(id))) continue;
       const running = this.#running.get(id);
       // Its end wakes the session; one that waited for its next attempt has ended by this.
       if (running) running.run.stop();
-      else this.#woken.add(sessionId);
+      else this.#due.add([sessionId]);
     }
   }
 
@@ -243,17 +236,8 @@ export class Dispatcher implements TurnControl {
     }, starvedMs).unref();
   }
 
-  #wakeIn({ id, sessionId }: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
-    if (this.#state !== 'running') return;
-    clearTimeout(this.#timers.get(id));
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(id);
-        this.wake([sessionId]);
-      },
-      Math.ceil(Math.max(ms, 0)) + 1,
-    );
-    this.#timers.set(id, timer.unref());
+  #wakeIn(turn: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
+    if (this.#state === 'running') this.#due.addLater(turn, ms);
   }
 
   async #renew(): Promise<void> {
@@ -277,7 +261,7 @@ export class Dispatcher implements TurnControl {
   }
 
   async #save(): Promise<void> {
-    await this.#segments.save([...this.#running.values()].map(({ run }) => run));
+    await this.#segments.save([...this.#running.values()].flatMap(({ run }) => run.stream ?? []));
   }
 
   async #sweep(): Promise<void> {
@@ -287,7 +271,7 @@ export class Dispatcher implements TurnControl {
     const { maxTurnsPerAgent } = limits;
     const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);
     if (sessionIds.length >= maxTurnsPerAgent) this.#isStarved = true;
-    for (const id of sessionIds) this.#found.add(id);
+    this.#due.addFound(sessionIds);
     this.#claimSoon();
   }
 
@@ -317,10 +301,4 @@ export class Dispatcher implements TurnControl {
       this.#options.log.warn({ err: error, what }, 'turns cannot be looked after');
     }
   }
-}
-
-function takeSome(sessionIds: Set<SessionId>): SessionId[] {
-  const taken = [...sessionIds.values().take(claimBatch)];
-  for (const id of taken) sessionIds.delete(id);
-  return taken;
 }

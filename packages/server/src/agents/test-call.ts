@@ -1,7 +1,7 @@
 import type { ParticipantId, Seq, TurnId } from '@fleetlm/protocol';
 import { monotonicUlid } from '../lib/monotonic-ulid.ts';
 import type { Chunk } from '../streams/chunk.ts';
-import type { AnswerEnd, AnswerEvent } from './answer/answer-event.ts';
+import type { AnswerContent } from './answer/answer-event.ts';
 import { readAnswer } from './answer/read-answer.ts';
 import type { CallFailure } from './call-failure.ts';
 import type { CallFacts } from './endpoints/endpoint.ts';
@@ -28,7 +28,7 @@ export interface TestCallOptions {
   readonly agentId: ParticipantId;
   readonly signal: AbortSignal;
   /** Told of each chunk and message, as it comes. */
-  readonly onEvent?: (event: Exclude<AnswerEvent, AnswerEnd>) => void;
+  readonly onEvent?: (event: AnswerContent) => void;
 }
 
 /** Enough to recognise an answer by; the test is no transcript. */
@@ -62,7 +62,7 @@ class TestAnswer {
   #text = '';
   #errorText: string | null = null;
 
-  take(event: Exclude<AnswerEvent, AnswerEnd>): void {
+  take(event: AnswerContent): void {
     this.#firstChunkMs ??= this.#elapsedMs;
     this.#chunks += event.kind === 'chunk' ? 1 : 0;
     this.#text = (this.#text + textOf(event)).slice(0, maxTextLength);
@@ -93,7 +93,7 @@ class TestAnswer {
 }
 
 /** What an event adds to the text that somebody would read. */
-function textOf(event: Exclude<AnswerEvent, AnswerEnd>): string {
+function textOf(event: AnswerContent): string {
   if (event.kind === 'messages') return event.messages.map(({ content }) => textIn(content)).join('\n');
   const { type, delta } = event.chunk;
   return type === 'text-delta' ? String(delta) : '';

@@ -5,8 +5,8 @@ import { CallFailed, callFailure } from '../agents/call-failure.ts';
 
 /**
  * A request's body as an answer, for an agent that calls us. Whoever stops reading leaves the connection as it is:
- * the agent is still to be told what became of its stream. Aborted with an error: the body
- * fails, as that says.
+ * the agent is still to be told what became of its stream. When the signal is aborted the body fails, for the reason
+ * that the signal's error gives.
  */
 export function readRequest(request: IncomingMessage, signal: AbortSignal): AnswerSource {
   const body = new PassThrough();

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 
 interface Arrival {
   readonly request: IncomingMessage;
-  readonly sinceMs: number;
+  readonly begunMs: number;
 }
 
 /**
@@ -17,7 +17,7 @@ export class SlowBodies {
   add(request: IncomingMessage, nowMs: number): void {
     const { headers, socket } = request;
     const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-    if (hasBody) this.#newest.set(socket, { request, sinceMs: nowMs });
+    if (hasBody) this.#newest.set(socket, { request, begunMs: nowMs });
   }
 
   /** The body may take as long as it does. */
@@ -28,7 +28,7 @@ export class SlowBodies {
   /** The connections whose body began before `sinceMs` and is not complete; they are forgotten. */
   take(sinceMs: number): Duplex[] {
     const slow: Duplex[] = [];
-    for (const [socket, { request, sinceMs: begunMs }] of this.#newest) {
+    for (const [socket, { request, begunMs }] of this.#newest) {
       const isOver = request.complete || socket.destroyed;
       if (!isOver && begunMs > sinceMs) continue;
       this.#newest.delete(socket);

@@ -1,4 +1,4 @@
-import { closeCodes, type ErrorCode } from '@fleetlm/protocol';
+import { closeCodes, type deliveryStatuses, type ErrorCode } from '@fleetlm/protocol';
 
 /**
  * What labels may say. Each is a closed set, so that the number of series is bounded by the code: no label is an
@@ -56,7 +56,6 @@ export const turnEnds = ['completed', 'failed', 'stopped', 'dead'] as const;
 export type TurnEnd = (typeof turnEnds)[number];
 
 /** What became of a call of an agent; `retry`: it failed, and is made again. */
-export const deliveryStatuses = ['sent', 'retry', 'failed'] as const;
 export type DeliveryStatus = (typeof deliveryStatuses)[number];
 
 /** Who closed a socket. */

@@ -1,4 +1,4 @@
-import { type MessageKind, messageKinds } from '@fleetlm/protocol';
+import { deliveryStatuses, type MessageKind, messageKinds } from '@fleetlm/protocol';
 import { type Counter, type Histogram, type LabelValues, Registry } from 'prom-client';
 import { version } from '../lib/version.ts';
 import { createInstruments } from './instruments.ts';
@@ -12,7 +12,6 @@ import {
   cacheNames,
   closeCodeLabel,
   type DeliveryStatus,
-  deliveryStatuses,
   type FanoutType,
   type FullReason,
   fanoutTypes,

@@ -1,4 +1,9 @@
 import type {
+  AuthStrategy,
+  BusyMode,
+  Delivery,
+  EndpointStatus,
+  HistoryMode,
   JsonObject,
   MessageId,
   MessageKind,
@@ -92,7 +97,7 @@ interface MessagesTable {
 interface EndpointsTable {
   agent_id: ParticipantId;
   origin_url: string;
-  auth_strategy: Generated<'none' | 'bearer' | 'hmac'>;
+  auth_strategy: Generated<AuthStrategy>;
   auth_value: string | null;
   headers: ColumnType<Record<string, string>, string | undefined, string>;
   timeout_ms: number;
@@ -100,11 +105,11 @@ interface EndpointsTable {
   max_duration_ms: number;
   max_attempts: number;
   backoff_ms: number[];
-  history_mode: 'tail' | 'last' | 'entire';
+  history_mode: HistoryMode;
   history_limit: number;
   debounce_ms: Generated<number>;
-  when_busy: Generated<'queue' | 'interrupt'>;
-  status: Generated<'enabled' | 'disabled'>;
+  when_busy: Generated<BusyMode>;
+  status: Generated<EndpointStatus>;
   signing_secret: string;
   previous_secret: string | null;
   previous_secret_until: ColumnType<string | null, string | null | undefined, string | null>;
@@ -151,7 +156,7 @@ interface DeliveriesTable {
   turn_id: TurnId;
   session_id: SessionId;
   attempt: number;
-  status: 'sent' | 'retry' | 'failed';
+  status: Delivery['status'];
   http_status: number | null;
   latency_ms: number;
   response_excerpt: string | null;

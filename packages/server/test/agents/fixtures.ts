@@ -104,17 +104,12 @@ export async function joinAs(server: TestServer, session: AgentSession): Promise
 
 /** The pushes of an event that a client was given, as they came. */
 export function pushesOf(client: SessionClient, event: string): RawFrame[] {
-  return client.socket.texts
-    .map((text) => JSON.parse(text))
-    .filter((frame) => frame[2] === client.topic && frame[3] === event)
-    .map((frame) => frame[4]);
+  return client.pushes.filter((push) => push.event === event).map(({ payload }) => payload);
 }
 
 /** The chunks of a stream, and its messages, in the order of their coming. */
 export function timelineOf(client: SessionClient): string[] {
-  return client.socket.texts.flatMap((text) => {
-    const [, , topic, event, payload] = JSON.parse(text);
-    if (topic !== client.topic) return [];
+  return client.pushes.flatMap(({ event, payload }) => {
     if (event === 'stream_chunk') return [payload.chunk.type];
     return event === 'message' ? [`message ${payload.kind}`] : [];
   });

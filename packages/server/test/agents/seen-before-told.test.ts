@@ -1,7 +1,7 @@
 /** A node that reads of an answer's end in the log before it hears that its own append has committed. */
 import { AgentServer, answerText, SessionClient, startTestServer, waitUntil } from '@fleetlm/testkit';
 import { expect, test } from 'vitest';
-import { joinAs, messagesOf, pushesOf, startAgentSession, timelineOf } from './fixtures.ts';
+import { joinAs, messagesOf, pushesOf, startAgentSession, timelineOf, userIdOf } from './fixtures.ts';
 
 test('who reads an answer before its node has heard of the commit sees its end first, and no chunk after it', async () => {
   await using server = await startTestServer({
@@ -15,10 +15,7 @@ test('who reads an answer before its node has heard of the commit sees its end f
   await waitUntil(async () => (await messagesOf(server, session)).length === 2);
   expect(timelineOf(follower)).not.toContain('finish');
 
-  await using joiner = await SessionClient.open(
-    server.socketUrl(session.agentId.replace('agent:a', 'user:u')),
-    session.id,
-  );
+  await using joiner = await SessionClient.open(server.socketUrl(userIdOf(session.agentId)), session.id);
   const { response } = await joiner.join();
   expect(response.messages).toHaveLength(2);
   expect(response.streams).toEqual([]);

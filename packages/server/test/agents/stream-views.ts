@@ -9,6 +9,7 @@ import {
   type TestServer,
 } from '@fleetlm/testkit';
 import type { Chunk } from '../../src/streams/chunk.ts';
+import { pushesOf } from './fixtures.ts';
 
 /** What one reader of a session was shown of its streams, whatever it reads with. */
 export interface StreamView extends AsyncDisposable {
@@ -88,12 +89,12 @@ export class RawView implements StreamView {
 
   chunksOf(streamId: string): readonly Chunk[] {
     const known = this.#known.find((stream) => stream.stream_id === streamId);
-    const pushes = this.#payloads('stream_chunk').filter((push) => push.stream_id === streamId);
+    const pushes = pushesOf(this.client, 'stream_chunk').filter((push) => push.stream_id === streamId);
     return [...(known?.chunks ?? []), ...inOrder(pushes, known?.next_index ?? 0)];
   }
 
   hasMessage(id: string): boolean {
-    return this.#payloads('message').some((message) => message.id === id);
+    return pushesOf(this.client, 'message').some((message) => message.id === id);
   }
 
   settle(): Promise<unknown> {
@@ -102,13 +103,6 @@ export class RawView implements StreamView {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.client[Symbol.asyncDispose]();
-  }
-
-  #payloads(wanted: string): RawFrame[] {
-    return this.client.socket.texts.flatMap((text) => {
-      const [, , topic, event, payload] = JSON.parse(text);
-      return topic === this.client.topic && event === wanted ? [payload] : [];
-    });
   }
 }
 

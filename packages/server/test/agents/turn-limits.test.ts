@@ -9,7 +9,7 @@ import {
   waitUntil,
 } from '@fleetlm/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { joinAs, say, startAgentSession, turnsAtRest, turnsOf } from './fixtures.ts';
+import { joinAs, say, startAgentSession, turnsAtRest, turnsOf, userIdOf } from './fixtures.ts';
 
 const maxPerAgent = 2;
 
@@ -42,7 +42,7 @@ describe('turns at once', () => {
     const { agent, waiting, most, answer } = await startPatientAgent();
     await using _ = agent;
     const first = await startAgentSession(server, agent);
-    const userId = first.agentId.replace('agent:a', 'user:u');
+    const userId = userIdOf(first.agentId);
     const more = await Promise.all(
       Array.from({ length: 11 }, async () => {
         const body = { initiator_id: userId, peer_id: first.agentId };

@@ -52,7 +52,7 @@ async function talkAmongAgents() {
 
 describe.concurrent('a burst', () => {
   test('is one call, once nobody has written for as long as the debounce', async () => {
-    const session = await startAgentSession(server, agent, { debounce_ms: 100 });
+    const session = await startAgentSession(server, agent, { debounce_ms: 1_000 });
     for (const text of ['one', 'two', 'three']) await say(server, session, text);
     expect(await turnsOf(server, session)).toMatchObject([{ status: 'pending', from_seq: 1, to_seq: 3 }]);
     expect(await turnsAtRest(server, session)).toMatchObject([

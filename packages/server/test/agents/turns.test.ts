@@ -10,7 +10,15 @@ import {
 } from '@fleetlm/testkit';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { joinAs, messagesOf, pushesOf, startAgentSession, timelineOf, turnsAtRest } from './fixtures.ts';
+import {
+  joinAs,
+  messagesOf,
+  pushesOf,
+  startAgentSession,
+  timelineOf,
+  turnsAtRest,
+  userIdOf,
+} from './fixtures.ts';
 
 let server: TestServer;
 let agent: AgentServer;
@@ -70,7 +78,7 @@ test('the call is signed, and holds the session, its messages, and where the new
   const session = await startAgentSession(server, agent);
   const rotated = await api('POST', `/api/agents/${session.agentId}/endpoint/rotate-secret`);
   await api('POST', `/api/sessions/${session.id}/messages`, {
-    body: { sender_id: session.agentId.replace('agent:a', 'user:u'), content: { text: 'Hi' } },
+    body: { sender_id: userIdOf(session.agentId), content: { text: 'Hi' } },
   });
   const [turn] = await turnsAtRest(server, session);
   const [call] = agent.calls;

@@ -105,7 +105,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
   resources.defer(() => lifetime.abort());
   const store = new TurnStore(db, monotonicUlid()());
   const dispatcher = new Dispatcher({
-    ...{ db, store, endpoints, client: webhooks, appender, streams, failpoints, metrics },
+    ...{ db, store, endpoints, webhooks, appender, streams, failpoints, metrics },
     tracing: noTracing,
     log: quietLog,
     limits: config.agents,

@@ -6,10 +6,11 @@ import type { CallFailure } from '../call-failure.ts';
  * What an answer says, in order. Each ends with exactly one `end`. An answer of nothing else (202, 204, no body)
  * completes the turn.
  */
-export type AnswerEvent =
+export type AnswerEvent = AnswerContent | AnswerEnd;
+
+export type AnswerContent =
   | { readonly kind: 'chunk'; readonly chunk: Chunk }
-  | { readonly kind: 'messages'; readonly messages: readonly DraftInput[] }
-  | AnswerEnd;
+  | { readonly kind: 'messages'; readonly messages: readonly DraftInput[] };
 
 export interface AnswerEnd {
   readonly kind: 'end';

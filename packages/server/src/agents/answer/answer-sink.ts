@@ -2,7 +2,7 @@ import type { DraftInput } from '@fleetlm/protocol';
 import { type Chunk, parseChunk } from '../../streams/chunk.ts';
 import { terminationOf } from '../../streams/termination.ts';
 import { type CallFailure, callFailure, type FailureReason } from '../call-failure.ts';
-import type { AnswerEvent } from './answer-event.ts';
+import type { AnswerContent } from './answer-event.ts';
 import type { AnswerLimits } from './answer-limits.ts';
 import { isSafeJson, parseJson } from './parse-json.ts';
 
@@ -12,7 +12,7 @@ import { isSafeJson, parseJson } from './parse-json.ts';
  */
 export class AnswerSink {
   readonly limits: AnswerLimits;
-  #events: AnswerEvent[] = [];
+  #events: AnswerContent[] = [];
   #chunks = 0;
   #droppedLines = 0;
   #isEmpty = true;
@@ -48,7 +48,7 @@ export class AnswerSink {
   }
 
   /** The events since the last time. */
-  take(): readonly AnswerEvent[] {
+  take(): readonly AnswerContent[] {
     const events = this.#events;
     this.#events = [];
     return events;
@@ -93,7 +93,7 @@ export class AnswerSink {
     this.#isOver = true;
   }
 
-  #add(event: AnswerEvent): void {
+  #add(event: AnswerContent): void {
     this.#isEmpty = false;
     this.#events.push(event);
   }

@@ -11,9 +11,9 @@ export interface Endpoint {
   /** A bearer token, or what calls are signed with instead of `signingSecret`; null with `none`. */
   readonly authValue: string | null;
   readonly headers: EndpointHeaders;
-  /** To the first chunk. */
+  /** From the call's begin to the first byte of its answer. */
   readonly timeoutMs: number;
-  /** Between chunks. */
+  /** Between bytes of the answer. */
   readonly idleTimeoutMs: number;
   readonly maxDurationMs: number;
   readonly maxAttempts: number;

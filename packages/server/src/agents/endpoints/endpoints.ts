@@ -1,6 +1,6 @@
 import type { EndpointBody, ParticipantId } from '@fleetlm/protocol';
 import { type Kysely, sql } from 'kysely';
-import { addAgentToSessions } from '../../conversation/agent-sessions.ts';
+import { addAgentToSessions } from '../../conversation/add-agent-to-sessions.ts';
 import type { Log } from '../../lib/log.ts';
 import { fail, ok, type Result } from '../../lib/result.ts';
 import type { Db } from '../../storage/database.ts';

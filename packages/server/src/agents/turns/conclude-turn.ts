@@ -5,7 +5,7 @@ import type { Draft, Outcome } from '../../conversation/append/draft.ts';
 import type { Log } from '../../lib/log.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import { delayMs, persist } from './persist.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import type { TurnStore } from './turn-store.ts';
 
 /** How a turn is to end: with messages, the last of which ends it, or without any. */
@@ -48,7 +48,7 @@ export async function concludeTurn(
   if (last === undefined) return endWithout(turn, conclusion, options);
   for (let attempt = 0; ; attempt++) {
     const outcome = await appendUpTo(last, drafts.slice(0, -1), options);
-    if (isWritten(outcome)) return { kind: 'ended', seq: 'message' in outcome ? outcome.message.seq : null };
+    if (isStored(outcome)) return { kind: 'ended', seq: 'message' in outcome ? outcome.message.seq : null };
     if (outcome.kind === 'turn_ended') return judgeLoss(turn, options);
     if (isRefused(outcome)) {
       const refusal = { status: status === 'stopped' ? status : ('failed' as const), error: outcome.kind };
@@ -75,28 +75,28 @@ async function endWithout(
   return { kind: 'ended', seq: null };
 }
 
-/** The last one only when all before it are written: it ends the turn. Otherwise the first outcome that is none. */
+/** The last one only when all before it are stored: it ends the turn. Otherwise the first outcome that is none. */
 async function appendUpTo(
   last: Draft,
   before: readonly Draft[],
   { appender, onEnded }: ConcludeOptions,
 ): Promise<Outcome> {
   const outcomes = await Promise.all(before.map((draft) => append(appender, draft, () => {})));
-  const missing = outcomes.find((outcome) => !isWritten(outcome));
+  const missing = outcomes.find((outcome) => !isStored(outcome));
   return missing ?? append(appender, last, onEnded);
 }
 
-function append(appender: Appender, draft: Draft, onWritten: () => void): Promise<Outcome> {
+function append(appender: Appender, draft: Draft, onStored: () => void): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   appender.append(draft, (outcome) => {
-    if (isWritten(outcome)) onWritten();
+    if (isStored(outcome)) onStored();
     resolve(outcome);
   });
   return promise;
 }
 
 /** Under the turn's key another text can stand only if the turn was answered before: that answer counts. */
-function isWritten({ kind }: Outcome): boolean {
+function isStored({ kind }: Outcome): boolean {
   return kind === 'stored' || kind === 'duplicate' || kind === 'conflict';
 }
 

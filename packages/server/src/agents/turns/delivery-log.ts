@@ -1,11 +1,12 @@
 import { sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
+import type { DeliveryStatus } from '../../observability/labels.ts';
 import type { Db } from '../../storage/database.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 /** What became of one call. */
-export interface Delivery {
-  readonly status: 'sent' | 'retry' | 'failed';
+export interface DeliveryFacts {
+  readonly status: DeliveryStatus;
   readonly httpStatus: number | null;
   /** Until the endpoint's answer began, or the call failed. */
   readonly latencyMs: number;
@@ -16,7 +17,7 @@ export interface Delivery {
 const newId = monotonicUlid();
 
 /** Notes a call for operators. */
-export async function logDelivery(db: Db, turn: RunningTurn, delivery: Delivery): Promise<void> {
+export async function logDelivery(db: Db, turn: RunningTurn, delivery: DeliveryFacts): Promise<void> {
   await db.kysely
     .insertInto('agent_delivery_logs')
     .values({

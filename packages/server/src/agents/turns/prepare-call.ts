@@ -4,7 +4,7 @@ import { readSession } from '../../conversation/sessions.ts';
 import type { Db } from '../../storage/database.ts';
 import { type CallFacts, callFacts, type Endpoint } from '../endpoints/endpoint.ts';
 import { encodeCallBody, maxMessagesBytes } from './call-body.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** What an attempt is made with; `problem`: why there can be none. */
@@ -16,6 +16,9 @@ export type PreparedCall =
       readonly body: Uint8Array;
     }
   | { readonly problem: 'no_endpoint' | 'not_a_member' | 'session_closed' };
+
+/** A page ends at 256 KiB anyway. */
+const maxRowsPerPage = 500;
 
 /** Reads what an agent is called with. Somebody who is no member any more is told nothing. */
 export async function prepareCall(turn: RunningTurn, { db, endpoints }: TurnParts): Promise<PreparedCall> {
@@ -58,6 +61,3 @@ async function readMessages(
   }
   return messages;
 }
-
-/** A page ends at 256 KiB anyway. */
-const maxRowsPerPage = 500;

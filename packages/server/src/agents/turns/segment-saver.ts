@@ -1,7 +1,7 @@
 import type { StreamId } from '@fleetlm/protocol';
 import type { Db } from '../../storage/database.ts';
+import type { RunningStream } from '../../streams/running-stream.ts';
 import { removeSegmentsOf, removeStraySegments, type SavedSegment, saveSegments } from './stream-segments.ts';
-import type { TurnRun } from './turn-run.ts';
 
 /**
  * Saves what the streams of this node have shown, one statement for all. What was saved while its stream ended, and so
@@ -18,11 +18,11 @@ export class SegmentSaver {
     this.#db = db;
   }
 
-  async save(runs: readonly TurnRun[]): Promise<void> {
-    const running = new Set(runs.map((run) => run.streamId));
-    for (const run of runs) {
-      const segment = run.takeSegment();
-      if (segment !== null) this.#unsaved.push(segment);
+  async save(streams: readonly RunningStream[]): Promise<void> {
+    const running = new Set(streams.map(({ facts }) => facts.streamId));
+    for (const stream of streams) {
+      const segment = stream.takeSegment();
+      if (segment !== null) this.#unsaved.push({ streamId: stream.facts.streamId, ...segment });
     }
     await this.#saveTaken();
     const ended = [...this.#saved].filter((id) => !running.has(id));

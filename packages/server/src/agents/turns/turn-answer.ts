@@ -7,11 +7,11 @@ import type { Chunk } from '../../streams/chunk.ts';
 import type { RunningStream } from '../../streams/running-stream.ts';
 import type { StreamEnding } from '../../streams/stream-assembler.ts';
 import type { Termination } from '../../streams/termination.ts';
-import type { AnswerEvent } from '../answer/answer-event.ts';
+import type { AnswerContent } from '../answer/answer-event.ts';
 import { type Conclusion, type ConclusionOutcome, concludeTurn } from './conclude-turn.ts';
 import { turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 import { messageDrafts, noticeDraft, streamDraft } from './turn-drafts.ts';
 import type { TurnParts } from './turn-parts.ts';
 
@@ -73,7 +73,7 @@ export class TurnAnswer {
   }
 
   /** Takes what the agent says; false when nothing more is wanted. */
-  take(event: Exclude<AnswerEvent, { kind: 'end' }>): boolean | Promise<boolean> {
+  take(event: AnswerContent): boolean | Promise<boolean> {
     if (this.#cut !== null || this.#isLost) return false;
     if (event.kind === 'messages') {
       this.#messages = event.messages;
@@ -82,7 +82,7 @@ export class TurnAnswer {
     return this.#stream === null ? this.#open(event.chunk) : this.#push(this.#stream, event.chunk);
   }
 
-  /** Lets nothing of the agent follow: it was stopped, or this node stops. */
+  /** Lets nothing of the agent follow. */
   cut(how: 'stopped' | 'interrupted'): void {
     this.#cut ??= how;
     this.#stream?.end(this.#cut);
@@ -124,7 +124,7 @@ export class TurnAnswer {
   /** Ends a turn that came to nothing: people are told by a message of the system. */
   async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<void> {
     const error = operatorsText(shortfall);
-    const drafts = [noticeDraft(this.#written(status, error), shortfall.reason)];
+    const drafts = [noticeDraft(this.#replyFacts(status, error), shortfall.reason)];
     const outcome = await this.#conclude({ status, error, drafts });
     if (outcome.kind === 'stop_requested') await this.end('stopped', null);
   }
@@ -162,15 +162,15 @@ export class TurnAnswer {
   }
 
   #draftsOf({ status, error }: Omit<Conclusion, 'drafts'>, ending: StreamEnding | null): Draft[] {
-    const written = this.#written(status, error);
-    if (ending?.hasContent) return [streamDraft(written, this.#stream!.facts.messageId, ending)];
-    if (status === 'completed') return messageDrafts(written, this.#messages);
+    const facts = this.#replyFacts(status, error);
+    if (ending?.hasContent) return [streamDraft(facts, this.#stream!.facts.messageId, ending)];
+    if (status === 'completed') return messageDrafts(facts, this.#messages);
     return status === 'failed' && !this.#turn.isWritten
-      ? [noticeDraft(written, error?.split(':')[0] ?? 'error')]
+      ? [noticeDraft(facts, error?.split(':')[0] ?? 'error')]
       : [];
   }
 
-  #written(endsAs: TurnEnd, error: string | null) {
+  #replyFacts(endsAs: TurnEnd, error: string | null) {
     return { turn: this.#turn, endsAs, error, trace: this.#trace };
   }
 

@@ -1,14 +1,14 @@
-import { type DraftInput, type MessageId, type ParticipantId, parseParticipantId } from '@fleetlm/protocol';
+import { type DraftInput, type MessageId, parseParticipantId, type SessionId } from '@fleetlm/protocol';
 import type { Draft } from '../../conversation/append/draft.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { StreamEnding } from '../../streams/stream-assembler.ts';
-import type { RunningTurn } from './turn.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 const systemSender = parseParticipantId('system:fleetlm')!;
 
 /** What a message says of the turn that it belongs to. */
-interface Written {
+interface ReplyFacts {
   readonly turn: RunningTurn;
   readonly endsAs: TurnEnd | null;
   /** For operators: it is stored with the turn. */
@@ -17,40 +17,40 @@ interface Written {
 }
 
 /** The message that a stream has become; readers know its id already. */
-export function streamDraft(written: Written, messageId: MessageId, ending: StreamEnding): Draft {
+export function streamDraft(facts: ReplyFacts, messageId: MessageId, ending: StreamEnding): Draft {
   const { parts, role, metadata = {} } = ending.message;
   const { termination } = ending;
   return {
-    ...replyDraft(written, 0),
+    ...replyDraft(facts, 0),
     kind: 'assistant',
     contentJson: JSON.stringify({ id: messageId, role, parts }),
-    metadataJson: JSON.stringify({ ...metadata, termination, turn_id: written.turn.id }),
+    metadataJson: JSON.stringify({ ...metadata, termination, turn_id: facts.turn.id }),
     id: messageId,
   };
 }
 
 /** The messages of an answer that did not stream, the last of which ends the turn. */
-export function messageDrafts(written: Written, inputs: readonly DraftInput[]): Draft[] {
+export function messageDrafts(facts: ReplyFacts, inputs: readonly DraftInput[]): Draft[] {
   return inputs.map(({ kind, content, metadata }, index) => ({
-    ...replyDraft({ ...written, endsAs: index === inputs.length - 1 ? written.endsAs : null }, index),
+    ...replyDraft({ ...facts, endsAs: index === inputs.length - 1 ? facts.endsAs : null }, index),
     kind,
     contentJson: JSON.stringify(content),
-    metadataJson: JSON.stringify({ ...metadata, turn_id: written.turn.id }),
+    metadataJson: JSON.stringify({ ...metadata, turn_id: facts.turn.id }),
   }));
 }
 
 /** What people see of a turn that failed without a word: who asked must not wait for ever. */
-export function noticeDraft(written: Written, reason: string): Draft {
-  const { agentId, id } = written.turn;
+export function noticeDraft(facts: ReplyFacts, reason: string): Draft {
+  const { agentId, id } = facts.turn;
   return {
-    ...replyDraft(written, 0),
+    ...replyDraft(facts, 0),
     ...systemFields(`${agentId} could not answer (${reason}).`, { agent_id: agentId, turn_id: id, reason }),
     clientId: `turn:${id}:notice`,
   };
 }
 
-/** What people see when agents have answered each other for too long: see `hop`. */
-export function hopLimitDraft(sessionId: Draft['sessionId'], messageId: MessageId, hopLimit: number): Draft {
+/** What people see when agents have answered each other for too long. */
+export function hopLimitDraft(sessionId: SessionId, messageId: MessageId, hopLimit: number): Draft {
   const text = `Agents have answered each other ${hopLimit} times: they are not called again until a person writes.`;
   return {
     sessionId,
@@ -73,10 +73,10 @@ function systemFields(text: string, metadata: object) {
 }
 
 /** The key is the turn and the place of the message in it: however often a turn is answered, it stands once. */
-function replyDraft({ turn, endsAs, error, trace }: Written, index: number) {
+function replyDraft({ turn, endsAs, error, trace }: ReplyFacts, index: number) {
   return {
     sessionId: turn.sessionId,
-    senderId: turn.agentId as ParticipantId,
+    senderId: turn.agentId,
     clientId: `turn:${turn.id}:${index}`,
     bypassMembership: false,
     trace,

@@ -14,7 +14,7 @@ export interface TurnParts {
   readonly db: Db;
   readonly store: TurnStore;
   readonly endpoints: Endpoints;
-  readonly client: WebhookClient;
+  readonly webhooks: WebhookClient;
   readonly appender: Appender;
   readonly streams: StreamRegistry;
   readonly failpoints: Failpoints;

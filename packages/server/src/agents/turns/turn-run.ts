@@ -1,13 +1,13 @@
-import type { StreamId } from '@fleetlm/protocol';
 import type { Trace } from '../../observability/tracing.ts';
+import type { RunningStream } from '../../streams/running-stream.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
-import { type Delivery, logDelivery } from './delivery-log.ts';
+import { type DeliveryFacts, logDelivery } from './delivery-log.ts';
 import { decideNextStep, terminationAfter, turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import { type PreparedCall, prepareCall } from './prepare-call.ts';
+import type { RunningTurn } from './running-turn.ts';
 import { readSegments } from './stream-segments.ts';
-import type { RunningTurn } from './turn.ts';
 import { type AnswerResult, TurnAnswer } from './turn-answer.ts';
 import type { TurnParts } from './turn-parts.ts';
 
@@ -16,6 +16,9 @@ export interface RunOutcome {
   /** The turn waits for its next attempt. */
   readonly retryInMs: number | null;
 }
+
+/** How the dispatcher cut it. */
+type Cut = 'stopped' | 'interrupted' | 'lost';
 
 type Prepared = Extract<PreparedCall, { problem: null }>;
 
@@ -29,7 +32,8 @@ const over: RunOutcome = { retryInMs: null };
  * attempt. Whatever the agent does ends in one of these. Made and run by the dispatcher, which also cuts it:
  *
  * - `stop`: a stop was committed. The call is aborted, the turn ends as stopped, with what came until now.
- * - `interrupt`: this node stops. What was shown ends as interrupted, anything else is given back.
+ * - `interrupt`: this node stops, or the agent may not speak in the session any more. What was shown ends as
+ *   interrupted, anything else is given back.
  * - `abandon`: the lease is lost. Nothing is stored any more.
  */
 export class TurnRun {
@@ -42,7 +46,7 @@ export class TurnRun {
   readonly #end = new AbortController();
   readonly #startedMs = performance.now();
   readonly #trace: Trace | null;
-  #cut: 'stopped' | 'interrupted' | 'lost' | null = null;
+  #cut: Cut | null = null;
   /** The beginning of the answer, and why it fell short: for the log and the trace. */
   #excerpt = '';
   #errorReason: string | null = null;
@@ -55,29 +59,17 @@ export class TurnRun {
     this.#answer = new TurnAnswer(turn, parts, { trace: this.#trace, signal: this.#end.signal });
   }
 
-  get streamId(): StreamId | null {
-    return this.#answer.stream?.facts.streamId ?? null;
-  }
-
-  /** What its stream has shown since the last time; null when there is nothing. */
-  takeSegment() {
-    const stream = this.#answer.stream;
-    const segment = stream?.takeSegment() ?? null;
-    return segment === null ? null : { streamId: stream!.facts.streamId, ...segment };
+  /** Null until something is shown. */
+  get stream(): RunningStream | null {
+    return this.#answer.stream;
   }
 
   stop(): void {
-    if (this.#cut !== null) return;
-    this.#cut = 'stopped';
-    this.#answer.cut('stopped');
-    this.#call.abort();
+    this.#cutAs('stopped');
   }
 
   interrupt(): void {
-    if (this.#cut !== null) return;
-    this.#cut = 'interrupted';
-    this.#answer.cut('interrupted');
-    this.#call.abort();
+    this.#cutAs('interrupted');
   }
 
   abandon(): void {
@@ -115,12 +107,19 @@ export class TurnRun {
     }
   }
 
+  #cutAs(how: 'stopped' | 'interrupted'): void {
+    if (this.#cut !== null) return;
+    this.#cut = how;
+    this.#answer.cut(how);
+    this.#call.abort();
+  }
+
   async #run(): Promise<RunOutcome> {
     const { turn } = this;
     if (turn.stream !== null) return this.#recover(turn.stream);
     if (turn.stopRequested) this.stop();
     const prepared = await this.#persist(() => prepareCall(turn, this.#parts));
-    if (this.#cut !== null) return this.#endCut();
+    if (this.#cut !== null) return this.#endCut(this.#cut);
     if (prepared.problem !== null) return this.#endUncalled(prepared.problem);
     return this.#attempt(prepared);
   }
@@ -135,7 +134,7 @@ export class TurnRun {
   }
 
   async #attempt({ endpoint, facts, body }: Prepared): Promise<RunOutcome> {
-    const { client, failpoints } = this.#parts;
+    const { webhooks, failpoints } = this.#parts;
     if (this.turn.attempt > Math.max(endpoint.maxAttempts, maxTakeovers)) {
       await this.#answer.fail('dead', {
         reason: 'too_many_attempts',
@@ -145,7 +144,7 @@ export class TurnRun {
     }
     if (failpoints.isSet('before_call')) await failpoints.reach('before_call');
     const calledMs = performance.now();
-    const outcome = await client.call({
+    const outcome = await webhooks.call({
       ...facts,
       id: this.turn.id,
       body,
@@ -186,11 +185,11 @@ export class TurnRun {
   async #afterFailure(
     failure: CallFailure,
     endpoint: Prepared['endpoint'],
-    call: Pick<Delivery, 'latencyMs' | 'excerpt'>,
+    call: Pick<DeliveryFacts, 'latencyMs' | 'excerpt'>,
   ): Promise<RunOutcome> {
     if (this.#cut !== null) {
       this.#log(call, 'failed', failure);
-      return this.#endCut();
+      return this.#endCut(this.#cut);
     }
     const { store, endpoints } = this.#parts;
     const { turn } = this;
@@ -211,13 +210,13 @@ export class TurnRun {
     return over;
   }
 
-  async #endCut(): Promise<RunOutcome> {
-    if (this.#cut === 'lost') return over;
-    if (this.#cut === 'interrupted' && !this.#answer.hasBegun) {
+  async #endCut(cut: Cut): Promise<RunOutcome> {
+    if (cut === 'lost') return over;
+    if (cut === 'interrupted' && !this.#answer.hasBegun) {
       const isGivenBack = await this.#persist(() => this.#parts.store.release(this.turn));
       if (isGivenBack) return over;
     }
-    this.#note(await this.#answer.end('stopped', null));
+    this.#note(await this.#answer.end(cut, null));
     return over;
   }
 
@@ -244,8 +243,8 @@ export class TurnRun {
 
   /** Nobody waits for the log, and an answer is worth more than its line there. */
   #log(
-    call: Pick<Delivery, 'latencyMs' | 'excerpt'> & { httpStatus?: number },
-    status: Delivery['status'],
+    call: Pick<DeliveryFacts, 'latencyMs' | 'excerpt'> & { httpStatus?: number },
+    status: DeliveryFacts['status'],
     failure: CallFailure | null,
   ): void {
     const { db, log, metrics } = this.#parts;

@@ -4,7 +4,8 @@ import { loadSql } from '../../lib/load-sql.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import { integerArray, textArray } from '../../storage/binary-array.ts';
 import type { Db } from '../../storage/database.ts';
-import type { RunningTurn } from './turn.ts';
+import type { StreamFacts } from '../../streams/running-stream.ts';
+import type { RunningTurn } from './running-turn.ts';
 
 /** What a claim found in some sessions. */
 export interface Claims {
@@ -16,7 +17,7 @@ export interface Claims {
     readonly dueInMs: number;
   }[];
   /** Running turns that a pending one may interrupt. */
-  readonly interrupted: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
+  readonly interruptible: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
 }
 
 export interface ClaimOptions {
@@ -35,17 +36,8 @@ export interface TurnState {
   readonly stopRequested: boolean;
 }
 
-/** The turn of a stream that an agent opens by itself. */
-export interface WrittenTurn {
-  readonly turnId: TurnId;
-  readonly agentId: ParticipantId;
-  readonly sessionId: SessionId;
-  readonly streamId: StreamId;
-  readonly messageId: MessageId;
-}
-
 interface FoundRow {
-  readonly found: 'claimed' | 'waiting' | 'interrupted';
+  readonly found: 'claimed' | 'waiting' | 'interruptible';
   readonly id: TurnId;
   readonly agent_id: ParticipantId;
   readonly session_id: SessionId;
@@ -110,7 +102,7 @@ export class TurnStore {
         sessionId: row.session_id,
         dueInMs: row.due_in_ms ?? 0,
       })),
-      interrupted: found('interrupted').map((row) => ({ id: row.id, sessionId: row.session_id })),
+      interruptible: found('interruptible').map((row) => ({ id: row.id, sessionId: row.session_id })),
     };
   }
 
@@ -193,7 +185,7 @@ export class TurnStore {
   }
 
   /** Opens the turn of a stream that an agent writes; null while another turn of it runs in the session. */
-  async openWritten(stream: WrittenTurn): Promise<RunningTurn | null> {
+  async openWritten(stream: StreamFacts): Promise<RunningTurn | null> {
     const { turnId: id, agentId, sessionId, streamId, messageId } = stream;
     const values = [sessionId, agentId, this.#owner, leaseMs, id, streamId, messageId];
     const [row] = await this.#db.query<{ from_seq: number; hop: number }>(openWrittenStatement, values);

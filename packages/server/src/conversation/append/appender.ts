@@ -138,10 +138,10 @@ export class Appender implements LaneOwner {
     this.#settle(append, lateOutcome(append));
   }
 
-  committed({ messages, wokenSessions, cutMessages }: CommittedBatch): void {
+  committed({ messages, wokenSessions, hopLimited }: CommittedBatch): void {
     this.#listener?.committed(messages);
     if (wokenSessions.size > 0) this.#listener?.woke(wokenSessions);
-    if (cutMessages.length > 0) this.#listener?.hopLimitReached(cutMessages);
+    if (hopLimited.length > 0) this.#listener?.hopLimitReached(hopLimited);
   }
 
   /** The batch's appends, and what waits behind them in their lane, in this order. */

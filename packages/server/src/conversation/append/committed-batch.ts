@@ -9,11 +9,11 @@ export class CommittedBatch {
   /** Sessions in which messages of the batch made or extended turns. */
   readonly wokenSessions = new Set<SessionId>();
   /** Messages that would have made turns, but for the hop limit. */
-  readonly cutMessages: StoredMessage[] = [];
+  readonly hopLimited: StoredMessage[] = [];
 
   add(message: StoredMessage, woke: Woke): void {
     this.messages.push(message);
     if (woke === 'turn') this.wokenSessions.add(message.fields.sessionId);
-    else if (woke === 'hop_limit') this.cutMessages.push(message);
+    else if (woke === 'hop_limit') this.hopLimited.push(message);
   }
 }

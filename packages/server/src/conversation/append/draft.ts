@@ -1,4 +1,5 @@
 import type { MessageId, MessageKind, ParticipantId, SessionId, TurnId } from '@fleetlm/protocol';
+import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { StoredMessage } from '../stored-message.ts';
 
@@ -8,7 +9,7 @@ export interface TurnReply {
   /** In which the turn was claimed: in another one it is somebody else's. */
   readonly epoch: number;
   /** With this message, its last, the turn ends as this; null: more follows. */
-  readonly endsAs: 'completed' | 'failed' | 'stopped' | 'dead' | null;
+  readonly endsAs: TurnEnd | null;
   /** Why it did not end as `completed`. */
   readonly error: string | null;
 }

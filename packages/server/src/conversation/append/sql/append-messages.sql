@@ -6,7 +6,7 @@
 -- $11   the highest hop of a turn; null: the sessions are taken to have no agents, and those that do are `has_agents`
 -- $12…$14 the turn that a draft answers, in which epoch, and as what it ends the turn; null each, or null for all
 -- The lookups are lateral or scalar, by key: the plan must stay a nested loop over the drafts however large the
--- tables grow (see writer-settings.ts).
+-- tables grow (see lookup-plans.ts).
 -- Two statements are made of this text. The one for sessions without agents lacks what stands in sections that begin
 -- with "agents" and end with "end": a plan pays for each of its nodes, whether it is executed or not.
 with draft as materialized (
