@@ -61,6 +61,7 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
           chunks.map((chunk) => chunk.type),
           ['start', 'text-start', 'text-delta', 'text-end', 'finish'],
         );
+        check(chunks[0].messageId, seen.message_id);
       },
     },
   ],
@@ -100,7 +101,8 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
         check([written.seq, written.termination], [1, 'finish']);
         const { stream_id, message_id, turn_id } = written;
         const facts = { stream_id, message_id, turn_id, agent_id: agent };
-        await expectAnswer(socket, { facts, index: 0, chunks });
+        const start = { type: 'start', messageId: message_id };
+        await expectAnswer(socket, { facts, index: 0, chunks: [start, ...chunks] });
       },
     },
   ],

@@ -44,12 +44,12 @@ export interface StreamLimits {
 
 /**
  * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and
- * more of them would only be smaller.
+ * more of them would only be smaller. One more is the `start` that an agent has left out.
  */
 const defaultStreamLimits: StreamLimits = {
   maxBytes: 1 << 20,
   maxChunkBytes: 64 << 10,
-  maxChunks: 20_000,
+  maxChunks: 20_001,
 };
 
 /**
