@@ -208,6 +208,10 @@ export const runningStreamSchema = z.object({
   chunks: z.array(chunkSchema),
 });
 
+/** A stream as a list has it: its chunks are read from it, or come by its session's channel. */
+export const listedStreamSchema = z.object({ ...streamFields, next_index: countSchema });
+export type ListedStream = z.infer<typeof listedStreamSchema>;
+
 /** The event `stream_chunk`: indexes have no gaps, and the last chunk is a `finish`, an `abort` or an `error`. */
 export const streamChunkSchema = z.object({ ...streamFields, index: countSchema, chunk: chunkSchema });
 

@@ -80,6 +80,11 @@ export class RunningStream {
     return this.#assembler.deadlineMs;
   }
 
+  /** Of the push that comes next. */
+  get nextIndex(): number {
+    return this.#assembler.nextIndex;
+  }
+
   /** How many chunks were no chunks, or had no place in the stream. */
   get brokenChunks(): number {
     return this.#assembler.brokenChunks;

@@ -110,6 +110,11 @@ export class StreamAssembler {
     return this.#brokenChunks;
   }
 
+  /** Of the push that comes next. */
+  get nextIndex(): number {
+    return this.#nextIndex;
+  }
+
   /** Null while it runs. */
   get ending(): StreamEnding | null {
     return this.#end?.ending ?? null;
