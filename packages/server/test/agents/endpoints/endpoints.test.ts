@@ -162,6 +162,11 @@ describe('what is no endpoint is refused, and nothing is stored', () => {
     ['status', ['paused'], /must be one of enabled, disabled/],
   ];
 
+  test('a number beyond all integers is told once', async () => {
+    const { body } = await fixture.put(await fixture.newAgent(), { timeout_ms: 1e99 });
+    expect(body.errors).toEqual({ timeout_ms: ['must be an integer from 100 to 600000'] });
+  });
+
   test.each(cases)('%s %j', async (field, values, problem) => {
     const id = await fixture.newAgent();
     for (const value of values) {
