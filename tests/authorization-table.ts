@@ -184,6 +184,10 @@ export const rows: readonly Row[] = [
     method: 'POST',
     path: `${sessionPath(cast)}/stop`,
   })),
+  rest('GET /api/sessions/:id/streams', members, (cast) => ({
+    method: 'GET',
+    path: `${sessionPath(cast)}/streams`,
+  })),
   rest('GET /api/sessions/:id/streams/:stream_id', members, (cast) => ({
     method: 'GET',
     path: `${sessionPath(cast)}/streams/01K1J8Z0000000000000000000`,

@@ -207,6 +207,7 @@ async function callStreams(sessionId: string): Promise<void> {
   await server.api('PUT', `/api/sessions/${sessionId}/members/agent:live`);
   const asked = { id: sessionId, askerId: 'user:alice', agentIds: ['agent:live'] };
   const answer = await beginAnswer(server, agent, asked);
+  await call('GET', path, [sessionId]);
   await waitUntil(() => server.server.counts.subscribedTopics === 0);
   const reading = call('GET', `${path}/{stream_id}`, [sessionId, answer.facts.stream_id]);
   await waitUntil(() => server.server.counts.subscribedTopics === 1);

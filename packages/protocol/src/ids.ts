@@ -22,6 +22,11 @@ export type Seq = Branded<number, 'Seq'>;
 /** Longest participant id, client_id and kind, in UTF-16 units: room for any key, small enough to index. */
 export const maxIdLength = 128;
 
+/** What the `client_id` of a message begins with that the server stores for a turn. */
+export const turnKeyPrefix = 'turn:';
+/** The same, of a message that says that agents are not called any more. */
+export const hopLimitKeyPrefix = 'hop-limit:';
+
 const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const controlCharacters = /[\u0000-\u001f\u007f]/;
 
@@ -48,6 +53,13 @@ export function parseStreamId(value: unknown): StreamId | null {
 /** The participant id in `value`, or null: 1–128 characters, well-formed Unicode, no control characters. */
 export function parseParticipantId(value: unknown): ParticipantId | null {
   return isIdText(value) ? (value as ParticipantId) : null;
+}
+
+/** Whether `value` is a key that only the server uses: a caller that took it would keep an answer out of the log. */
+export function isServerKey(value: unknown): boolean {
+  return (
+    typeof value === 'string' && (value.startsWith(turnKeyPrefix) || value.startsWith(hopLimitKeyPrefix))
+  );
 }
 
 /** Whether `value` is a text that may serve as an id or key: see `parseParticipantId`. */

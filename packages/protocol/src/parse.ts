@@ -22,7 +22,9 @@ function toFieldErrors(issues: readonly z.core.$ZodIssue[]): FieldErrors {
   const errors: Record<string, string[]> = Object.create(null);
   for (const issue of issues) {
     const field = issue.path.length === 0 ? 'body' : issue.path.map(String).join('.');
-    errors[field] = [...(errors[field] ?? []), issue.message];
+    const texts = errors[field] ?? [];
+    // A number beyond all integers is two issues of one text.
+    if (!texts.includes(issue.message)) errors[field] = [...texts, issue.message];
   }
   return errors;
 }

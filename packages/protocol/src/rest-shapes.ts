@@ -15,6 +15,7 @@ import {
   errorCodeSchema,
   fieldErrorsSchema,
   inboxConversationSchema,
+  listedStreamSchema,
   memberSchema,
   messageIdSchema,
   messageSchema,
@@ -186,6 +187,9 @@ export const historyReplySchema = z.object({
   has_more_after: z.boolean(),
   last_seq: cursorSchema,
 });
+
+/** The answers that are being written in a session, oldest first. */
+export const streamsReplySchema = z.object({ streams: z.array(listedStreamSchema) });
 
 /** What became of a stream that was written; `seq` is null when nothing was said. */
 export const streamWriteReplySchema = z.object({

@@ -6,7 +6,9 @@
 import { z } from 'zod';
 import type { ErrorCode } from './errors.ts';
 import {
+  hopLimitKeyPrefix,
   isIdText,
+  isServerKey,
   type MessageId,
   maxIdLength,
   type ParticipantId,
@@ -19,6 +21,7 @@ import {
   type SessionId,
   type StreamId,
   type TurnId,
+  turnKeyPrefix,
 } from './ids.ts';
 import { findJsonProblem, isJsonObject, type JsonObject } from './json.ts';
 import { objectShape } from './object-shape.ts';
@@ -26,6 +29,7 @@ import { objectShape } from './object-shape.ts';
 const idHint = `must be 1 to ${maxIdLength} characters without control characters`;
 
 /** `meta` is what a custom check looks like in JSON Schema; it checks nothing. */
+const serverKeyHint = `must not begin with ${turnKeyPrefix} or ${hopLimitKeyPrefix}, as the server's own do`;
 const idText = {
   type: 'string',
   minLength: 1,
@@ -60,11 +64,15 @@ export const countSchema = z.int('must be an integer').min(0, 'must not be negat
 export const cursorSchema = countSchema.meta({
   description: 'A seq that a reader has reached; 0 is before the first message',
 });
-export const clientIdSchema = z.custom<string>(isIdText, idHint).meta({
-  ...idText,
-  description: 'The sender’s own key: a repetition stores nothing',
-  examples: ['hello-1'],
-});
+export const clientIdSchema = z
+  .custom<string>((value) => isIdText(value) && !isServerKey(value), {
+    error: ({ input }) => (isServerKey(input) ? serverKeyHint : idHint),
+  })
+  .meta({
+    ...idText,
+    description: `The sender’s own key: a repetition stores nothing. It ${serverKeyHint}`,
+    examples: ['hello-1'],
+  });
 
 /** An object that can be stored: see `findJsonProblem`. */
 export const storableObjectSchema = z
@@ -199,6 +207,10 @@ export const runningStreamSchema = z.object({
   next_index: countSchema,
   chunks: z.array(chunkSchema),
 });
+
+/** A stream as a list has it: its chunks are read from it, or come by its session's channel. */
+export const listedStreamSchema = z.object({ ...streamFields, next_index: countSchema });
+export type ListedStream = z.infer<typeof listedStreamSchema>;
 
 /** The event `stream_chunk`: indexes have no gaps, and the last chunk is a `finish`, an `abort` or an `error`. */
 export const streamChunkSchema = z.object({ ...streamFields, index: countSchema, chunk: chunkSchema });

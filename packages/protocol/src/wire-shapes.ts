@@ -44,6 +44,7 @@ import {
   sessionReplySchema,
   sessionsReplySchema,
   stopBodySchema,
+  streamsReplySchema,
   streamWriteReplySchema,
 } from './rest-shapes.ts';
 import {
@@ -52,6 +53,7 @@ import {
   historyPayloadSchema,
   inboxConversationSchema,
   joinPayloadSchema,
+  listedStreamSchema,
   memberSchema,
   messageIdSchema,
   messageSchema,
@@ -121,6 +123,7 @@ const replyShapes = {
   TurnReply: turnReplySchema,
   TurnsReply: turnsReplySchema,
   DeliveriesReply: deliveriesReplySchema,
+  StreamsReply: streamsReplySchema,
   StreamWriteReply: streamWriteReplySchema,
   Problem: problemSchema,
   JoinReply: joinReplySchema,
@@ -129,6 +132,7 @@ const replyShapes = {
   StopReply: stopReplySchema,
   ChannelHistoryReply: channelHistoryReplySchema,
   Receipt: receiptSchema,
+  ListedStream: listedStreamSchema,
   RunningStream: runningStreamSchema,
   StreamChunk: streamChunkSchema,
   Chunk: chunkSchema,

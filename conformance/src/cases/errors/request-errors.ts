@@ -70,6 +70,14 @@ export const requestErrors = {
         socket.C(['3', '4', T, 'send', { content: {}, client_id: 7 }]);
         const named = holding({ client_id: [anything], 'content.content': [anything] });
         await socket.S(['3', '4', T, 'phx_reply', error('invalid_request', { errors: named })]);
+        const own = holding({ client_id: [anything] });
+        for (const [ref, client_id] of Object.entries({ 5: 'turn:1:0', 6: 'hop-limit:1' })) {
+          const body = { content: { text: 'mine' }, client_id };
+          const taken = await subject.call('POST', path, { as: alice, body });
+          check(Object.keys(subject.problem(taken, 'invalid_request').errors ?? {}), ['client_id']);
+          socket.C(['3', ref, T, 'send', { content: { content: { text: 'mine' } }, client_id }]);
+          await socket.S(['3', ref, T, 'phx_reply', error('invalid_request', { errors: own })]);
+        }
       },
     },
     {

@@ -1,4 +1,4 @@
-import { stopReplySchema, streamWriteReplySchema } from '@fleetlm/protocol';
+import { stopReplySchema, streamsReplySchema, streamWriteReplySchema } from '@fleetlm/protocol';
 import { finishStream } from '@fleetlm/testkit/agent-server';
 import type { Entry } from '../../case.ts';
 import { beginAnswer, expectAnswer, hello } from '../../live-agent.ts';
@@ -25,6 +25,41 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
         subject.problem(await subject.call('POST', path, { body: { stream_id: 7 } }), 'invalid_request');
         const stranger = await subject.person();
         subject.problem(await subject.call('POST', path, { as: stranger }), 'session_not_found');
+      },
+    },
+  ],
+  'GET /api/sessions/:id/streams': [
+    {
+      id: 'rest/no-streams',
+      title: 'an empty list where nobody answers; hidden as its session is',
+      isOurs: true,
+      async run(subject) {
+        const { id, alice } = await subject.conversation();
+        const path = `/api/sessions/${id}/streams`;
+        for (const as of [alice, undefined]) {
+          const listed = await subject.call('GET', path, as === undefined ? {} : { as });
+          check(subject.shaped(listed, 200, streamsReplySchema), { streams: [] });
+        }
+        const stranger = await subject.person();
+        subject.problem(await subject.call('GET', path, { as: stranger }), 'session_not_found');
+      },
+    },
+    {
+      id: 'rest/streams',
+      title: 'lists a running stream, so that it can be read without a socket, and not one that has ended',
+      isOurs: true,
+      async run(subject) {
+        const { id, alice, answer, seen, socket } = await beginAnswer(subject);
+        const path = `/api/sessions/${id}/streams`;
+        const { index, chunk: _, ...facts } = seen;
+        const listed = await subject.call('GET', path, { as: alice });
+        check(subject.shaped(listed, 200, streamsReplySchema), {
+          streams: [{ ...facts, next_index: index + 1 }],
+        });
+        finishStream(answer);
+        await socket.raw.next((frame) => frame[3] === 'message');
+        const after = await subject.call('GET', path, { as: alice });
+        check(subject.shaped(after, 200, streamsReplySchema), { streams: [] });
       },
     },
   ],
@@ -61,6 +96,7 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
           chunks.map((chunk) => chunk.type),
           ['start', 'text-start', 'text-delta', 'text-end', 'finish'],
         );
+        check(chunks[0].messageId, seen.message_id);
       },
     },
   ],
@@ -100,7 +136,8 @@ export const streamCases: Readonly<Record<string, readonly Entry[]>> = {
         check([written.seq, written.termination], [1, 'finish']);
         const { stream_id, message_id, turn_id } = written;
         const facts = { stream_id, message_id, turn_id, agent_id: agent };
-        await expectAnswer(socket, { facts, index: 0, chunks });
+        const start = { type: 'start', messageId: message_id };
+        await expectAnswer(socket, { facts, index: 0, chunks: [start, ...chunks] });
       },
     },
   ],

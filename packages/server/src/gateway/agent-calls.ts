@@ -3,6 +3,7 @@ import {
   type EndpointBody,
   type EndpointTest,
   type Endpoint as EndpointView,
+  type Participant,
   type ParticipantId,
   type SessionId,
   type Turn,
@@ -69,7 +70,7 @@ export class AgentCalls {
 
   /** Takes an agent's endpoint away: no turns any more. Returns what it was. */
   async deleteEndpoint(principal: Principal, id: ParticipantId | null): Promise<Result<EndpointView>> {
-    const agent = await this.#findAgent(principal, id);
+    const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const removed = await this.#options.endpoints.remove(agent.value);
     return removed ? ok(viewEndpoint(removed)) : fail(wireError('endpoint_not_found'));
@@ -77,7 +78,7 @@ export class AgentCalls {
 
   /** A new signing secret, shown this once; the old one signs as well for a day. */
   async rotateSecret(principal: Principal, id: ParticipantId | null): Promise<Result<EndpointView>> {
-    const agent = await this.#findAgent(principal, id);
+    const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const rotated = await this.#options.endpoints.rotateSecret(agent.value);
     return rotated ? ok(view(rotated)) : fail(wireError('endpoint_not_found'));
@@ -101,7 +102,7 @@ export class AgentCalls {
     id: ParticipantId | null,
     { status, cursor, limit }: PageQuery & { readonly status?: TurnStatus | undefined },
   ): Promise<Result<Page<Turn>>> {
-    const agent = await this.#findAgent(principal, id);
+    const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const before = decodePageCursor(cursor);
     if (!before.ok) return before;
@@ -116,7 +117,7 @@ export class AgentCalls {
     id: ParticipantId | null,
     { cursor, limit }: PageQuery,
   ): Promise<Result<Page<Delivery>>> {
-    const agent = await this.#findAgent(principal, id);
+    const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const before = decodePageCursor(cursor);
     if (!before.ok) return before;
@@ -140,23 +141,33 @@ export class AgentCalls {
   }
 
   async #findEndpoint(principal: Principal, id: ParticipantId | null): Promise<Result<Endpoint>> {
-    const agent = await this.#findAgent(principal, id);
+    const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const endpoint = await this.#options.endpoints.read(agent.value);
     return endpoint ? ok(endpoint) : fail(wireError('endpoint_not_found'));
   }
 
-  /** Participants are told that they may not before anything is looked up. */
   async #findAgent(principal: Principal, id: ParticipantId | null): Promise<Result<ParticipantId>> {
+    const found = await this.#find(principal, id);
+    if (!found.ok || found.value.kind === 'agent') return found.ok ? ok(found.value.id) : found;
+    return fail(
+      invalidField('id', `is a ${found.value.kind}: only participants of kind agent get an endpoint`),
+    );
+  }
+
+  /** Also of another kind: what an agent has left stays to be seen, and taken away, when it is one no longer. */
+  async #findParticipant(principal: Principal, id: ParticipantId | null): Promise<Result<ParticipantId>> {
+    const found = await this.#find(principal, id);
+    return found.ok ? ok(found.value.id) : found;
+  }
+
+  /** Participants are told that they may not before anything is looked up. */
+  async #find(principal: Principal, id: ParticipantId | null): Promise<Result<Participant>> {
     if (principal.kind !== 'service') {
       return fail(wireError('forbidden', 'only the service may see and change how agents are called'));
     }
     const found = id === null ? undefined : await findParticipant(this.#options.db.kysely, id);
-    if (!found) return fail(wireError('participant_not_found'));
-    if (found.kind !== 'agent') {
-      return fail(invalidField('id', `is a ${found.kind}: only participants of kind agent have an endpoint`));
-    }
-    return ok(found.id);
+    return found ? ok(found) : fail(wireError('participant_not_found'));
   }
 }
 

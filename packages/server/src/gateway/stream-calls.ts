@@ -1,4 +1,11 @@
-import { type ParticipantId, type SessionId, type StreamId, type TurnId, wireError } from '@fleetlm/protocol';
+import {
+  type ListedStream,
+  type ParticipantId,
+  type SessionId,
+  type StreamId,
+  type TurnId,
+  wireError,
+} from '@fleetlm/protocol';
 import type { AnswerSource } from '../agents/answer/read-answer.ts';
 import type { TurnControl, WrittenStream } from '../agents/turn-control.ts';
 import type { Principal } from '../auth/principal.ts';
@@ -31,12 +38,19 @@ export interface StreamReader extends StreamListener {
   cut(): void;
 }
 
-/** What callers do with the answers that agents are writing: stop, read, write. */
+/** What callers do with the answers that agents are writing: list, stop, read, write. */
 export class StreamCalls {
   readonly #options: StreamCallsOptions;
 
   constructor(options: StreamCallsOptions) {
     this.#options = options;
+  }
+
+  /** The streams that run in a session, oldest first. */
+  async list(principal: Principal, sessionId: SessionId | null): Promise<Result<ListedStream[]>> {
+    const { db, streams } = this.#options;
+    const seen = await seeSession(db, principal, sessionId);
+    return seen.ok ? ok(streams.of(seen.value.id).map(toListed)) : seen;
   }
 
   /** Stops one stream, or all that agents do in a session; gives the turns that end by it. */
@@ -124,6 +138,17 @@ export class StreamCalls {
         : wireError('forbidden', 'only agents write streams'),
     );
   }
+}
+
+function toListed({ facts, nextIndex }: RunningStream): ListedStream {
+  const { streamId, messageId, turnId, agentId } = facts;
+  return {
+    stream_id: streamId,
+    message_id: messageId,
+    turn_id: turnId,
+    agent_id: agentId,
+    next_index: nextIndex,
+  };
 }
 
 /** A feed that is there to hear when it ends: of the session itself the reader is shown nothing. */

@@ -1,4 +1,5 @@
 import { type Chunk, isDataChunk } from './chunk.ts';
+import { DataRun } from './data-run.ts';
 import { DeltaRun, deltaKey, isPlainDelta, keyOfDelta } from './delta-run.ts';
 
 /**
@@ -10,11 +11,11 @@ import { DeltaRun, deltaKey, isPlainDelta, keyOfDelta } from './delta-run.ts';
  * same for data. Where that is in doubt a new entry begins.
  */
 export class ChunkLog {
-  readonly #entries: (Chunk | DeltaRun)[] = [];
+  readonly #entries: (Chunk | DeltaRun | DataRun)[] = [];
   /** The entry that the next delta of a part goes into. */
   readonly #runs = new Map<string, DeltaRun>();
-  /** The place of the entry that holds a data part. */
-  readonly #data = new Map<string, number>();
+  /** The entry that the next data of a part goes into. */
+  readonly #data = new Map<string, DataRun>();
 
   append(chunk: Chunk): void {
     if (isPlainDelta(chunk)) this.#appendDelta(chunk);
@@ -32,7 +33,7 @@ export class ChunkLog {
 
   /** What it holds now; the log may go on. */
   chunks(): Chunk[] {
-    return this.#entries.map((entry) => (entry instanceof DeltaRun ? entry.toChunk() : entry));
+    return this.#entries.map((entry) => (isRun(entry) ? entry.toChunk() : entry));
   }
 
   #appendDelta(chunk: Chunk): void {
@@ -53,10 +54,14 @@ export class ChunkLog {
       return;
     }
     const key = `${chunk.type.length} ${chunk.type}${chunk['id']}`;
-    const place = this.#data.get(key);
-    if (place === undefined) this.#data.set(key, this.#entries.push(chunk) - 1);
-    // The other fields of a data part are those that it came with first.
-    else this.#entries[place] = { ...(this.#entries[place] as Chunk), data: chunk['data'] };
+    const run = this.#data.get(key);
+    if (run !== undefined) {
+      run.replace(chunk['data']);
+      return;
+    }
+    const begun = new DataRun(chunk);
+    this.#data.set(key, begun);
+    this.#entries.push(begun);
   }
 
   #endRuns(chunk: Chunk): void {
@@ -82,7 +87,16 @@ export class ChunkLog {
         this.#runs.clear();
         break;
       default:
-        this.#runs.delete(deltaKey('tool-input-delta', chunk['toolCallId']));
+        this.#endInput(chunk['toolCallId']);
     }
   }
+
+  /** In a chunk of an unknown type the field may be anything, also what cannot be made a text. */
+  #endInput(toolCallId: unknown): void {
+    if (typeof toolCallId === 'string') this.#runs.delete(deltaKey('tool-input-delta', toolCallId));
+  }
+}
+
+function isRun(entry: Chunk | DeltaRun | DataRun): entry is DeltaRun | DataRun {
+  return entry instanceof DeltaRun || entry instanceof DataRun;
 }

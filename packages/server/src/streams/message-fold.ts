@@ -1,21 +1,7 @@
 import { isJsonObject, type JsonObject } from '@fleetlm/protocol';
-import {
-  type ApprovalResponse,
-  type Chunk,
-  isDataChunk,
-  type KnownChunk,
-  type PartChunk,
-  type TextChunk,
-} from './chunk.ts';
+import { type Chunk, isDataChunk, type KnownChunk, type PartChunk, type TextChunk } from './chunk.ts';
 import { copyJson, type MutableMetadata, mergeMetadata } from './message-metadata.ts';
-import {
-  answerApproval,
-  isToolPart,
-  type MessagePart,
-  readToolPart,
-  type ToolPart,
-  ToolParts,
-} from './tool-parts.ts';
+import { isToolPart, type MessagePart, readToolPart, type ToolPart, ToolParts } from './tool-parts.ts';
 
 /** A message as the AI SDK's `UIMessage`. */
 export interface FoldedMessage {
@@ -99,8 +85,6 @@ export class MessageFold {
       case 'reset-step':
         this.#resetStep();
         return true;
-      case 'tool-approval-response':
-        return this.#answerApproval(known);
       case 'tool-input-start':
       case 'tool-input-delta':
       case 'tool-input-available':
@@ -109,6 +93,7 @@ export class MessageFold {
       case 'tool-output-error':
       case 'tool-output-denied':
       case 'tool-approval-request':
+      case 'tool-approval-response':
         return this.#tools.apply(known);
       case 'text-start':
       case 'reasoning-start':
@@ -174,14 +159,6 @@ export class MessageFold {
     const part: DataPart = { ...chunk, data: chunk['data'] };
     this.#parts.push(part);
     this.#data.set(key, part);
-  }
-
-  #answerApproval(chunk: ApprovalResponse): boolean {
-    // Seldom: a person was asked. The first that asked under this id, as in the SDK.
-    const part = this.#parts.find((each): each is ToolPart => isAsking(each, chunk.approvalId));
-    if (part === undefined) return false;
-    answerApproval(part, chunk);
-    return true;
   }
 
   #startStep(): void {
@@ -294,11 +271,6 @@ function mergeInto(target: MutableMetadata | null, source: JsonObject): MutableM
 function dataKey(chunk: MessagePart): string {
   // The length keeps the type and the id apart, whatever is in them.
   return `${chunk.type.length} ${chunk.type}${chunk['id']}`;
-}
-
-function isAsking(part: MessagePart | ToolPart, approvalId: string): boolean {
-  const { approval } = part as Partial<ToolPart>;
-  return approval !== undefined && approval.id === approvalId && isToolPart(part);
 }
 
 function isDataPart(part: MessagePart | ToolPart): part is DataPart {

@@ -61,12 +61,15 @@ export class RunningStream {
   readonly #listeners = new Set<StreamListener>();
   /** The JSON of all that its payloads have in common, up to the index. */
   readonly #head: string;
+  /** Whether a `start` was shown. */
+  #hasBegun: boolean;
 
   constructor(facts: StreamFacts, host: StreamHost, known: readonly Chunk[]) {
     this.facts = facts;
     this.#host = host;
     this.#topic = sessionTopic(facts.sessionId);
     this.#head = `${encodeFacts(facts)},"index":`;
+    this.#hasBegun = known.length > 0;
     // They were counted, and shown, where the stream ran before.
     for (const chunk of known) this.#assembler.push(chunk, 0, performance.now());
     this.#assembler.flush(performance.now());
@@ -75,6 +78,11 @@ export class RunningStream {
   /** When `flush` is due, in ms of `performance.now()`; null while nothing waits. */
   get deadlineMs(): number | null {
     return this.#assembler.deadlineMs;
+  }
+
+  /** Of the push that comes next. */
+  get nextIndex(): number {
+    return this.#assembler.nextIndex;
   }
 
   /** How many chunks were no chunks, or had no place in the stream. */
@@ -89,7 +97,9 @@ export class RunningStream {
 
   /** Takes a chunk of the agent that was `bytes` long; after the end it is dropped. */
   push(chunk: Chunk, bytes: number): void {
-    this.#send(this.#assembler.push(chunk, bytes, performance.now()));
+    if (!this.#hasBegun) this.#begin(chunk);
+    const shown = chunk.type === 'start' ? { ...chunk, messageId: this.facts.messageId } : chunk;
+    this.#send(this.#assembler.push(shown, bytes, performance.now()));
     if (this.#assembler.deadlineMs !== null) this.#host.waits(this);
   }
 
@@ -135,6 +145,17 @@ export class RunningStream {
   subscribe(listener: StreamListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Readers of the AI SDK take a message's id from its `start`: each has that of the message in the log, so that who
+   * merges by it has the answer once, and an agent that sends none is given one.
+   */
+  #begin(first: Chunk): void {
+    this.#hasBegun = true;
+    if (first.type === 'start') return;
+    const start = { type: 'start', messageId: this.facts.messageId };
+    this.#send(this.#assembler.push(start, 0, performance.now()));
   }
 
   #send(pushes: readonly StreamPush[]): void {

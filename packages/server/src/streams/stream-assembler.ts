@@ -44,12 +44,12 @@ export interface StreamLimits {
 
 /**
  * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and
- * more of them would only be smaller.
+ * more of them would only be smaller. One more is the `start` that an agent has left out.
  */
 const defaultStreamLimits: StreamLimits = {
   maxBytes: 1 << 20,
   maxChunkBytes: 64 << 10,
-  maxChunks: 20_000,
+  maxChunks: 20_001,
 };
 
 /**
@@ -108,6 +108,11 @@ export class StreamAssembler {
   /** How many chunks were no chunks, or had no place in the stream. */
   get brokenChunks(): number {
     return this.#brokenChunks;
+  }
+
+  /** Of the push that comes next. */
+  get nextIndex(): number {
+    return this.#nextIndex;
   }
 
   /** Null while it runs. */

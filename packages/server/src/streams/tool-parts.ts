@@ -1,3 +1,4 @@
+import { AskingParts } from './asking-parts.ts';
 import type { ApprovalRequest, ApprovalResponse, ToolChunk } from './chunk.ts';
 import { parsePartialJson } from './partial-json.ts';
 
@@ -40,6 +41,7 @@ export class ToolParts {
   /** Of the steps before: the newest part of each id. */
   readonly #earlier = new Map<string, ToolPart>();
   readonly #streaming = new Map<string, StreamingInput>();
+  readonly #asking = new AskingParts();
   #carriedSize = 0;
 
   /** `add` puts a new part at the end of the message. */
@@ -56,9 +58,11 @@ export class ToolParts {
     return this.#carriedSize;
   }
 
-  /** False when the chunk is about a call that has not begun. */
-  apply(chunk: ToolChunk): boolean {
+  /** False when the chunk is about a call that has not begun, or answers what nobody has asked. */
+  apply(chunk: ToolChunk | ApprovalResponse): boolean {
     switch (chunk.type) {
+      case 'tool-approval-response':
+        return this.#answerApproval(chunk);
       case 'tool-input-start':
         return this.#startInput(chunk);
       case 'tool-input-delta':
@@ -79,6 +83,7 @@ export class ToolParts {
 
   /** The parts of the step are gone. */
   resetStep(): void {
+    for (const part of [...this.#step.values()].flat()) this.#asking.remove(part);
     this.#step.clear();
     this.#streaming.clear();
   }
@@ -133,7 +138,15 @@ export class ToolParts {
       case 'tool-approval-request':
         part.state = 'approval-requested';
         part.approval = requestedApproval(chunk);
+        this.#asking.add(part);
     }
+    return true;
+  }
+
+  #answerApproval(chunk: ApprovalResponse): boolean {
+    const part = this.#asking.find(chunk.approvalId);
+    if (part === undefined) return false;
+    answerApproval(part, chunk);
     return true;
   }
 
@@ -146,6 +159,7 @@ export class ToolParts {
 
   #create(part: ToolPart): void {
     this.#add(part);
+    this.#asking.place(part);
     const ofId = this.#step.get(part.toolCallId);
     if (ofId === undefined) this.#step.set(part.toolCallId, [part]);
     else ofId.push(part);
@@ -154,15 +168,6 @@ export class ToolParts {
   #inStep(kind: ToolKind, toolCallId: string): ToolPart | undefined {
     return this.#step.get(toolCallId)?.find((part) => kindOfPart(part) === kind);
   }
-}
-
-/** The person's answer, or the provider's, to what a part asks. */
-export function answerApproval(part: ToolPart, chunk: ApprovalResponse): void {
-  const { approvalId, approved, reason } = chunk;
-  part.state = 'approval-responded';
-  part.approval = { ...part.approval, id: approvalId, approved, ...present({ reason }) };
-  if (isPresent(chunk.providerExecuted)) part.providerExecuted = chunk.providerExecuted;
-  if (isPresent(chunk.providerMetadata)) part.callProviderMetadata = chunk.providerMetadata;
 }
 
 /** The part as it is read: an input that was cut is parsed now, not at each delta. */
@@ -273,6 +278,15 @@ function requestedApproval(chunk: ApprovalRequest): ToolPart['approval'] & objec
     ...present({ descriptor: approvalDescriptor, requestReason: reason, signature }),
     ...(chunk.isAutomatic === true ? { isAutomatic: true } : {}),
   };
+}
+
+/** The person's answer, or the provider's, to what a part asks. */
+function answerApproval(part: ToolPart, chunk: ApprovalResponse): void {
+  const { approvalId, approved, reason } = chunk;
+  part.state = 'approval-responded';
+  part.approval = { ...part.approval, id: approvalId, approved, ...present({ reason }) };
+  if (isPresent(chunk.providerExecuted)) part.providerExecuted = chunk.providerExecuted;
+  if (isPresent(chunk.providerMetadata)) part.callProviderMetadata = chunk.providerMetadata;
 }
 
 /** How much of a call a new part takes over, in UTF-16 units. */

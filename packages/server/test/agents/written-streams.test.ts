@@ -87,8 +87,8 @@ async function expectCut(session: Session, writer: StreamWriter, terminal: strin
   await waitUntil(() => server.server.counts.turns === 0);
   await session.client.socket.settle();
   const chunks = pushesOf(session.client, 'stream_chunk');
-  expect(chunks.map(({ index }) => index)).toEqual([0, 1, 2]);
-  expect(chunks.map(({ chunk }) => chunk.type)).toEqual(['text-start', 'text-delta', terminal]);
+  expect(chunks.map(({ index }) => index)).toEqual([0, 1, 2, 3]);
+  expect(chunks.map(({ chunk }) => chunk.type)).toEqual(['start', 'text-start', 'text-delta', terminal]);
   return answer;
 }
 

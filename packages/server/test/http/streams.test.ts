@@ -134,7 +134,8 @@ describe('a stream is read', () => {
     // What is read is what is stored.
     const { body } = await server.api('GET', `/api/sessions/${sessionId}/messages?limit=1`);
     const [{ id, content }] = body.messages;
-    expect([id, content.parts]).toEqual([stream.facts.message_id, asJson(read!.parts)]);
+    expect({ id, parts: content.parts }).toEqual({ id: read!.id, parts: asJson(read!.parts) });
+    expect(id).toBe(stream.facts.message_id);
     expect(await transport.reconnectToStream({ chatId: stream.facts.stream_id })).toBeNull();
   });
 
@@ -143,9 +144,17 @@ describe('a stream is read', () => {
     const response = await get(stream.path);
     expect(response.status).toBe(200);
     stream.write({ type: 'finish' });
-    expect(await response.text()).toBe(
-      'data: {"type":"start"}\n\ndata: {"type":"finish"}\n\ndata: [DONE]\n\n',
-    );
+    const start = JSON.stringify({ type: 'start', messageId: stream.facts.message_id });
+    expect(await response.text()).toBe(`data: ${start}\n\ndata: {"type":"finish"}\n\ndata: [DONE]\n\n`);
+  });
+
+  test('under the id of its message in the log, though its agent names none', async () => {
+    const stream = await begin([{ type: 'data-a' }]);
+    const response = await get(stream.path);
+    stream.finish();
+    const events = (await response.text()).split('\n\n').slice(0, -2);
+    const [first] = events.map((event) => JSON.parse(event.replace('data: ', '')));
+    expect(first).toEqual({ type: 'start', messageId: stream.facts.message_id });
   });
 
   test('204 when there is none; hidden as its session is', async () => {

@@ -431,3 +431,10 @@ describe('content', () => {
     expect(assembler.ending?.message.metadata).toBeUndefined();
   });
 });
+
+test('a chunk of an unknown type may hold what cannot be made a text where others have an id', () => {
+  const assembler = new StreamAssembler();
+  const odd: Chunk = { type: 'odd', toolCallId: { toString: 1 }, id: { toString: 1 } };
+  expect(assembler.push(odd, 10, 0)).toEqual([{ index: 0, chunk: odd }]);
+  expect(assembler.compact().chunks).toEqual([odd]);
+});

@@ -197,7 +197,8 @@ async function startAnswers(session: AskedSession) {
       for (let turn = random() * 4; turn > 0; turn -= 1) await new Promise(setImmediate);
     }
     answer.finish();
-    return foldAll([...written, { type: 'text-end', id: '1' }, { type: 'finish' }]).message;
+    const begun = { type: 'start', messageId: answer.facts.message_id };
+    return foldAll([begun, ...written.slice(1), { type: 'text-end', id: '1' }, { type: 'finish' }]).message;
   };
   const ended = Promise.all(answers.map(run));
   const end = () => {
@@ -261,7 +262,7 @@ test('an official client shows a stream from its midst to its end', async () => 
 
 test('a chunk that comes before the join is answered is in the reply, and does not come again', async () => {
   const session = { ...(await addTalk()), agentIds: ['agent:bot'] };
-  const answer = await beginAnswer(server, agent, session, [{ type: 'data-first' }]);
+  const answer = await beginAnswer(server, agent, session, [{ type: 'start' }]);
   await using socket = await RawSocket.open(server.socketUrl('user:alice'));
   socket.send(['1', '1', `session:${session.id}`, 'phx_join', fromTheLog]);
   let said = 0;

@@ -34,6 +34,8 @@ function facts(streamId = 'S1', sessionId = 'one'): StreamFacts {
 }
 
 const start: Chunk = { type: 'text-start', id: '1' };
+/** What is shown before it, since the agent does not say that its message begins. */
+const begin: Chunk = { type: 'start', messageId: 'M-S1' };
 
 function say(stream: RunningStream, text: string): void {
   stream.push({ type: 'text-delta', id: '1', delta: text }, text.length);
@@ -76,7 +78,7 @@ describe('what is found in the log', () => {
     registry.found(stream.facts.sessionId, found('M-S1'));
     say(stream, 'too late');
     expect(registry.count).toBe(0);
-    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['text-start', 'error']);
+    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['start', 'text-start', 'error']);
   });
 });
 
@@ -89,15 +91,29 @@ describe('a running stream', () => {
     say(stream, 'Hi');
     const ids = { stream_id: 'S1', message_id: 'M-S1', turn_id: 'T-S1', agent_id: 'agent:"bot"' };
     expect(heard).toEqual([
-      { ...ids, index: 0, chunk: start },
-      { ...ids, index: 1, chunk: { type: 'text-delta', id: '1', delta: 'Hi' } },
+      { ...ids, index: 0, chunk: begin },
+      { ...ids, index: 1, chunk: start },
+      { ...ids, index: 2, chunk: { type: 'text-delta', id: '1', delta: 'Hi' } },
     ]);
     expect(elsewhere).toEqual([]);
     expect(JSON.parse(encodeForJoiner(stream))).toEqual({
       ...ids,
-      next_index: 2,
-      chunks: [start, { type: 'text-delta', id: '1', delta: 'Hi' }],
+      next_index: 3,
+      chunks: [begin, start, { type: 'text-delta', id: '1', delta: 'Hi' }],
     });
+  });
+
+  test('has the id of the message in the log in each start, whatever the agent calls it', () => {
+    const heard = follow();
+    const stream = registry.open(facts());
+    for (const messageId of [undefined, null, 'm1', 'm2']) {
+      stream.push({ type: 'start', messageId, messageMetadata: { messageId } }, 10);
+      stream.push({ type: 'data-x', data: messageId }, 10);
+    }
+    const starts = heard.map(({ chunk }) => chunk).filter(({ type }) => type === 'start');
+    expect(starts.map((chunk) => chunk['messageId'])).toEqual(['M-S1', 'M-S1', 'M-S1', 'M-S1']);
+    expect(starts[2]).toEqual({ ...begin, messageMetadata: { messageId: 'm1' } });
+    expect(stream.end('finish').message).toMatchObject({ id: 'M-S1', parts: [{}, {}, {}, { data: 'm2' }] });
   });
 
   test('is encoded for nobody', () => {
@@ -121,11 +137,12 @@ describe('a running stream', () => {
     stream.end('stopped');
     stream.close();
     expect(stays!.pushed.mock.calls.map(([, json]) => json)).toEqual([
+      JSON.stringify(begin),
       JSON.stringify(start),
       '{"type":"abort"}',
     ]);
     expect(stays!.closed).toHaveBeenCalledTimes(1);
-    expect(leaves!.pushed).toHaveBeenCalledTimes(1);
+    expect(leaves!.pushed).toHaveBeenCalledTimes(2);
     expect(leaves!.closed).not.toHaveBeenCalled();
   });
 
@@ -134,15 +151,16 @@ describe('a running stream', () => {
     const stream = registry.open(facts());
     stream.push(start, 10);
     stream.push({ type: 'finish' }, 10);
-    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['text-start']);
+    expect(heard.map(({ chunk }) => chunk.type)).toEqual(['start', 'text-start']);
     expect(stream.ending).toMatchObject({ termination: 'finish' });
     expect(stream.end('stopped')).toMatchObject({ termination: 'stopped' });
     for (const _ of [1, 2]) stream.close();
     say(stream, 'late');
     vi.advanceTimersByTime(joinMs);
     expect(heard.map(({ index, chunk }) => [index, chunk.type])).toEqual([
-      [0, 'text-start'],
-      [1, 'abort'],
+      [0, 'start'],
+      [1, 'text-start'],
+      [2, 'abort'],
     ]);
   });
 
@@ -151,7 +169,7 @@ describe('a running stream', () => {
     const stream = registry.open(facts());
     stream.push({ type: 'finish' }, 10);
     stream.close('interrupted');
-    expect(heard).toMatchObject([{ chunk: { type: 'error' } }]);
+    expect(heard).toMatchObject([{ chunk: begin }, { chunk: { type: 'error' } }]);
   });
 
   test('is not closed before its end', () => {
@@ -210,12 +228,12 @@ describe('the registry', () => {
     say(second, 'y');
     expect(vi.getTimerCount()).toBe(1);
     vi.advanceTimersByTime(joinMs - 11);
-    expect([heard.length, other.length]).toEqual([2, 2]);
+    expect([heard.length, other.length]).toEqual([3, 3]);
     vi.advanceTimersByTime(1);
-    expect(heard.at(-1)).toMatchObject({ index: 2, chunk: { delta: 'bc' } });
-    expect(other).toHaveLength(2);
+    expect(heard.at(-1)).toMatchObject({ index: 3, chunk: { delta: 'bc' } });
+    expect(other).toHaveLength(3);
     vi.advanceTimersByTime(10);
-    expect(other.at(-1)).toMatchObject({ index: 2, chunk: { delta: 'y' } });
+    expect(other.at(-1)).toMatchObject({ index: 3, chunk: { delta: 'y' } });
     expect(vi.getTimerCount()).toBe(0);
   });
 

@@ -1,4 +1,5 @@
 export interface AnswerLimits {
+  /** Of its text as JSON, which is what is sent on and stored. */
   readonly maxBytes: number;
   readonly maxLineBytes: number;
   readonly maxChunks: number;

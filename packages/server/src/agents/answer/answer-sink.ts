@@ -13,6 +13,7 @@ import { isSafeJson, parseJson } from './parse-json.ts';
 export class AnswerSink {
   readonly limits: AnswerLimits;
   #events: AnswerContent[] = [];
+  #bytes = 0;
   #chunks = 0;
   #droppedLines = 0;
   #isEmpty = true;
@@ -52,6 +53,13 @@ export class AnswerSink {
     const events = this.#events;
     this.#events = [];
     return events;
+  }
+
+  /** Counts what of the answer would be stored. */
+  count(bytes: number): void {
+    this.#bytes += bytes;
+    const { maxBytes } = this.limits;
+    if (this.#bytes > maxBytes) this.fail('answer_too_large', `more than ${maxBytes} bytes`);
   }
 
   /** The JSON of one chunk. What is none is counted and dropped. */

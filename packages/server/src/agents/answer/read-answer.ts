@@ -80,10 +80,14 @@ class AnswerReader {
     // Copied: a piece would keep the whole buffer that it was read into.
     if (this.#size < maxExcerptBytes) this.#head.push(Buffer.from(bytes.subarray(0, maxExcerptBytes)));
     this.#size += bytes.length;
-    const { maxBytes } = this.#sink.limits;
     if (this.#parser === null) this.#sink.fail('unknown_content_type', typeText(this.#source.contentType));
-    else if (this.#size > maxBytes) this.#sink.fail('answer_too_large', `more than ${maxBytes} bytes`);
-    else this.#parser.push(this.#decoder.decode(bytes, { stream: true }));
+    else this.#parse(this.#parser, this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  /** The text is what counts: a byte that is no UTF-8 has become three. */
+  #parse(parser: AnswerParser, text: string): void {
+    this.#sink.count(Buffer.byteLength(text));
+    if (!this.#sink.isOver) parser.push(text);
   }
 
   /** A page of HTML under the wrong type, or another API's events, must not pass for an agent that has nothing to say. */
@@ -94,7 +98,7 @@ class AnswerReader {
 
   #complete(): void {
     const rest = this.#decoder.decode();
-    if (rest !== '') this.#parser?.push(rest);
+    if (rest !== '' && this.#parser !== null) this.#parse(this.#parser, rest);
     if (!this.#sink.isOver) this.#parser?.end();
     this.#requireContent();
     if (this.#source.endsWithConnection && this.#parser?.awaitsFinish && !this.#sink.isFinished)

@@ -16,9 +16,10 @@ export class TextParser implements AnswerParser {
 
   push(text: string): void {
     if (text === '') return;
+    this.#sink.count(escapesOf(text));
     this.#begin();
-    // No UTF-16 unit takes more than three bytes; half a surrogate pair goes with its other half.
-    const maxLength = Math.floor(this.#sink.limits.maxLineBytes / 3);
+    // In JSON no UTF-16 unit takes more than six bytes; half a surrogate pair goes with its other half.
+    const maxLength = Math.floor(this.#sink.limits.maxLineBytes / 6);
     for (let from = 0; from < text.length; ) {
       const to = endOfPiece(text, from + maxLength);
       this.#sink.chunk({ type: 'text-delta', id, delta: text.slice(from, to) });
@@ -38,6 +39,11 @@ export class TextParser implements AnswerParser {
     this.#sink.chunk({ type: 'start' });
     this.#sink.chunk({ type: 'text-start', id });
   }
+}
+
+/** How many bytes the text is longer as JSON: a control character takes six. */
+function escapesOf(text: string): number {
+  return JSON.stringify(text).length - '""'.length - text.length;
 }
 
 function endOfPiece(text: string, end: number): number {

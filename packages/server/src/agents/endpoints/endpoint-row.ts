@@ -21,7 +21,7 @@ export function newRow(
     ...toColumns(change),
     agent_id: agentId,
     // Judged before: a new endpoint has one.
-    origin_url: change.origin_url!,
+    origin_url: hrefOf(change.origin_url!),
     signing_secret: signingSecret,
   };
 }
@@ -30,6 +30,7 @@ export function newRow(
 export function toColumns({ headers, retry_policy: policy, ...plain }: EndpointBody) {
   const columns = {
     ...plain,
+    origin_url: plain.origin_url && hrefOf(plain.origin_url),
     headers: headers && JSON.stringify(headers),
     max_attempts: policy?.max_attempts,
     backoff_ms: policy?.backoff_ms,
@@ -37,6 +38,11 @@ export function toColumns({ headers, retry_policy: policy, ...plain }: EndpointB
   };
   const given = Object.entries(columns).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given) as Given<typeof columns>;
+}
+
+/** As it is called, and as logs have it: without tabs, lines and escapes of whoever typed it. */
+function hrefOf(url: string): string {
+  return new URL(url).href;
 }
 
 export function toEndpoint(row: Selectable<Table>): Endpoint {

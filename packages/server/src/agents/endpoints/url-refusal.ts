@@ -16,6 +16,8 @@ function adviceOn(refusal: UrlRefusal): string {
       return 'it must begin with https://, or with http:// for this machine';
     case 'credentials':
       return 'it must hold no user and password; use auth_strategy and auth_value';
+    case 'port':
+      return 'its port must be 1 to 65535';
     case 'plain_http':
       return 'plain http goes to this machine only; use https';
     case 'loopback':

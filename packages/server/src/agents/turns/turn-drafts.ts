@@ -1,4 +1,11 @@
-import { type DraftInput, type MessageId, parseParticipantId, type SessionId } from '@fleetlm/protocol';
+import {
+  type DraftInput,
+  hopLimitKeyPrefix,
+  type MessageId,
+  parseParticipantId,
+  type SessionId,
+  turnKeyPrefix,
+} from '@fleetlm/protocol';
 import type { Draft } from '../../conversation/append/draft.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
@@ -45,7 +52,7 @@ export function noticeDraft(facts: ReplyFacts, reason: string): Draft {
   return {
     ...replyDraft(facts, 0),
     ...systemFields(`${agentId} could not answer (${reason}).`, { agent_id: agentId, turn_id: id, reason }),
-    clientId: `turn:${id}:notice`,
+    clientId: `${turnKeyPrefix}${id}:notice`,
   };
 }
 
@@ -55,7 +62,7 @@ export function hopLimitDraft(sessionId: SessionId, messageId: MessageId, hopLim
   return {
     sessionId,
     ...systemFields(text, { reason: 'hop_limit', message_id: messageId }),
-    clientId: `hop-limit:${messageId}`,
+    clientId: `${hopLimitKeyPrefix}${messageId}`,
     trace: null,
     id: null,
     turn: null,
@@ -77,7 +84,7 @@ function replyDraft({ turn, endsAs, error, trace }: ReplyFacts, index: number) {
   return {
     sessionId: turn.sessionId,
     senderId: turn.agentId,
-    clientId: `turn:${turn.id}:${index}`,
+    clientId: `${turnKeyPrefix}${turn.id}:${index}`,
     bypassMembership: false,
     trace,
     id: null,

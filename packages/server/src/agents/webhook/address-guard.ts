@@ -12,6 +12,7 @@ export type UrlRefusal =
   | 'too_long'
   | 'scheme'
   | 'credentials'
+  | 'port'
   | 'forbidden_name';
 
 export type UrlCheck =
@@ -61,6 +62,8 @@ export class AddressGuard {
     // Parsing makes one spelling of all: of IPv4 in octal, hexadecimal, with parts left out, of full-width digits.
     const url = URL.parse(text);
     if (url === null) return { ok: false, refusal: 'not_a_url' };
+    // What is stored and called is the parsed one, which escapes have made longer.
+    if (url.href.length > maxUrlLength) return { ok: false, refusal: 'too_long' };
     const refusal = this.#refusalOfUrl(url);
     return refusal === null ? { ok: true, url } : { ok: false, refusal };
   }
@@ -82,6 +85,8 @@ export class AddressGuard {
     if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'scheme';
     // They would end in logs; authorization has a field of its own.
     if (url.username !== '' || url.password !== '') return 'credentials';
+    // Nothing listens there.
+    if (url.port === '0') return 'port';
     const host = hostOf(url);
     if (isIP(host) !== 0) return this.refusalOf(host, url);
     if (metadataNames.has(host)) return 'forbidden_name';

@@ -23,7 +23,7 @@ const getEndpoint = apiRoute({
   tag: 'agents',
   summary: 'Read where an agent is called, and how; the service only, as all calls here',
   reply: endpointReplySchema,
-  errors: ['participant_not_found', 'endpoint_not_found', 'invalid_request'],
+  errors: ['participant_not_found', 'endpoint_not_found'],
   handle: ({ agents }, { principal, params }) =>
     replyWith(agents.getEndpoint(principal, parseParticipantId(params['id'])), toReply),
 });
@@ -48,7 +48,7 @@ const deleteEndpoint = apiRoute({
   tag: 'agents',
   summary: 'Take an agent’s endpoint away: messages wake it no more',
   reply: endpointReplySchema,
-  errors: ['participant_not_found', 'endpoint_not_found', 'invalid_request'],
+  errors: ['participant_not_found', 'endpoint_not_found'],
   handle: ({ agents }, { principal, params }) =>
     replyWith(agents.deleteEndpoint(principal, parseParticipantId(params['id'])), toReply),
 });
@@ -60,7 +60,7 @@ const testEndpoint = apiRoute({
   tag: 'agents',
   summary: 'Call an agent’s endpoint once with a sample and say what came; nothing is stored',
   reply: endpointTestReplySchema,
-  errors: ['participant_not_found', 'endpoint_not_found', 'invalid_request'],
+  errors: ['participant_not_found', 'endpoint_not_found'],
   handle: ({ agents }, { principal, params }) =>
     replyWith(agents.testEndpoint(principal, parseParticipantId(params['id'])), (test) => ({ test })),
 });
@@ -73,7 +73,7 @@ const rotateSecret = apiRoute({
   summary:
     'Make a new signing secret, shown this once; for 24 hours calls are signed with the old one as well',
   reply: endpointReplySchema,
-  errors: ['participant_not_found', 'endpoint_not_found', 'invalid_request'],
+  errors: ['participant_not_found', 'endpoint_not_found'],
   handle: ({ agents }, { principal, params }) =>
     replyWith(agents.rotateSecret(principal, parseParticipantId(params['id'])), toReply),
 });

@@ -6,7 +6,7 @@ import { messageRoutes } from './messages.ts';
 import { participantRoutes } from './participants.ts';
 import { readRoutes } from './read.ts';
 import { sessionRoutes } from './sessions.ts';
-import { stopRoutes } from './streams.ts';
+import { streamStateRoutes } from './streams.ts';
 
 /** Every call below `/api` with JSON in and out, as it is served and as it is documented. */
 export const apiRoutes: readonly ApiRoute[] = [
@@ -15,7 +15,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   ...memberRoutes,
   ...messageRoutes,
   ...readRoutes,
-  ...stopRoutes,
+  ...streamStateRoutes,
   ...inboxRoutes,
   ...agentRoutes,
 ];

@@ -6,6 +6,7 @@ import {
   parseStreamId,
   stopBodySchema,
   stopReplySchema,
+  streamsReplySchema,
   streamWriteQuerySchema,
   streamWriteReplySchema,
   wireError,
@@ -41,8 +42,20 @@ const postStop = apiRoute({
     })),
 });
 
-/** `/api/sessions/:id/stop` */
-export const stopRoutes = [postStop];
+const listStreams = apiRoute({
+  name: 'listStreams',
+  method: 'GET',
+  path,
+  tag: 'streams',
+  summary: 'List the streams that run in a session, oldest first',
+  reply: streamsReplySchema,
+  errors: ['session_not_found'],
+  handle: ({ streams }, { principal, params }) =>
+    replyWith(streams.list(principal, parseSessionId(params['id'])), (listed) => ({ streams: listed })),
+});
+
+/** The calls about streams that are answered at once. */
+export const streamStateRoutes = [postStop, listStreams];
 
 const getStream: ApiRouteFacts = {
   name: 'getStream',

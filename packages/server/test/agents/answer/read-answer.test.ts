@@ -44,6 +44,7 @@ const start = { type: 'start', messageId: 'm1' };
 const delta = { type: 'text-delta', id: 't', delta: 'Grüße 👋' };
 const finish = { type: 'finish' };
 const chunks = [start, delta, finish];
+const lineEnd = Buffer.from('\n');
 
 function event(data: unknown): string {
   return `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`;
@@ -289,13 +290,13 @@ describe('plain text', () => {
   });
 
   test('comes in chunks that are not too long, and never cuts a character', async () => {
-    const text = `a${'👋'.repeat(50_000)}`;
+    const text = `a${'👋'.repeat(50_000)}${'\u0001'.repeat(20_000)}`;
     const { chunks: all } = await reading('text/plain', text);
     const deltas = all.flatMap((chunk) => (typeof chunk['delta'] === 'string' ? [chunk['delta']] : []));
     expect(deltas.join('')).toBe(text);
     for (const each of deltas) {
       expect(each.isWellFormed()).toBe(true);
-      expect(Buffer.byteLength(each)).toBeLessThanOrEqual(answerLimits.maxLineBytes);
+      expect(Buffer.byteLength(JSON.stringify(each)) - 2).toBeLessThanOrEqual(answerLimits.maxLineBytes);
     }
   });
 
@@ -431,6 +432,21 @@ describe('limits (S23)', () => {
     expect(end.failure?.reason).toBe('answer_too_large');
     expect(events.length).toBeGreaterThan(0);
     expect(sent).toBe(Math.ceil(maxBytes / 32_001));
+  });
+
+  test.each([
+    ['text/plain', '\u0001', maxBytes / 6],
+    ['text/plain', '\n', maxBytes / 2],
+    ['text/plain', 'é', maxBytes / 2],
+    ['text/plain', Buffer.from([0xff]), maxBytes / 3],
+    [ndjson, Buffer.from([0xff]), maxBytes / 3],
+  ])('%s of %j: 1 MiB of what is stored ends the answer', async (type, character, count) => {
+    const piece = Buffer.alloc(4_096, character);
+    const fits = Math.floor((count * Buffer.byteLength(character)) / piece.length);
+    const pieces = (pieceCount: number) =>
+      Array.from({ length: pieceCount }, () => (type === ndjson ? Buffer.concat([piece, lineEnd]) : piece));
+    expect((await reading(type, ...pieces(fits - 1), 'x')).reason).not.toBe('answer_too_large');
+    expect((await reading(type, ...pieces(fits + 1))).reason).toBe('answer_too_large');
   });
 
   test('JSON of brackets costs little time', async () => {

@@ -110,16 +110,33 @@ describe('PUT /api/agents/:id/endpoint', () => {
 
   test('is for agents only', async () => {
     await fixture.server.api('PUT', '/api/participants/user:someone', { body: {} });
+    expectField(
+      await fixture.put('user:someone', { origin_url: origin }),
+      'id',
+      /only participants of kind agent/,
+    );
+    for (const method of ['GET', 'DELETE']) {
+      const { status, body } = await fixture.call(method, 'user:someone', '/endpoint');
+      expect([status, body.code]).toEqual([404, 'endpoint_not_found']);
+    }
     for (const method of ['PUT', 'GET', 'DELETE']) {
       const body = method === 'PUT' ? { origin_url: origin } : undefined;
-      expectField(
-        await fixture.call(method, 'user:someone', '/endpoint', body),
-        'id',
-        /only participants of kind agent/,
-      );
       const ghost = await fixture.call(method, 'agent:ghost', '/endpoint', body);
       expect([ghost.status, ghost.body.code]).toEqual([404, 'participant_not_found']);
     }
+  });
+
+  test('what an agent has left is seen, and taken away, when it is one no longer', async () => {
+    const id = await fixture.newEndpoint({ origin_url: origin });
+    await fixture.server.api('PUT', `/api/participants/${id}`, { body: { kind: 'user' } });
+    expect((await fixture.get(id)).body.endpoint).toMatchObject({ agent_id: id, origin_url: origin });
+    for (const list of ['turns', 'deliveries']) {
+      const { status, body } = await fixture.call('GET', id, `/${list}`);
+      expect([status, body[list]]).toEqual([200, []]);
+    }
+    expectField(await fixture.put(id, { debounce_ms: 5 }), 'id', /only participants of kind agent/);
+    expect((await fixture.call('DELETE', id, '/endpoint')).status).toBe(200);
+    expect((await fixture.get(id)).body.code).toBe('endpoint_not_found');
   });
 });
 
@@ -144,6 +161,11 @@ describe('what is no endpoint is refused, and nothing is stored', () => {
     ['when_busy', ['drop'], /must be one of queue, interrupt/],
     ['status', ['paused'], /must be one of enabled, disabled/],
   ];
+
+  test('a number beyond all integers is told once', async () => {
+    const { body } = await fixture.put(await fixture.newAgent(), { timeout_ms: 1e99 });
+    expect(body.errors).toEqual({ timeout_ms: ['must be an integer from 100 to 600000'] });
+  });
 
   test.each(cases)('%s %j', async (field, values, problem) => {
     const id = await fixture.newAgent();

@@ -34,6 +34,13 @@ describe('at registration (S22)', () => {
     expect(refused.body.detail).toContain('FLEETLM_AGENT_ALLOW_LOOPBACK=1');
   });
 
+  test('what is stored is the URL as it is called', async () => {
+    const id = await fixture.newEndpoint({ origin_url: ' HTTPS://Agent.Example:443/a\n/../b c' });
+    expect((await fixture.get(id)).body.endpoint.origin_url).toBe('https://agent.example/b%20c');
+    const { body } = await fixture.put(id, { origin_url: 'https:\\\\agent.example' });
+    expect(body.endpoint.origin_url).toBe('https://agent.example/');
+  });
+
   test('public addresses and names are taken', async () => {
     const id = await fixture.newAgent();
     for (const url of goodUrls) expect((await fixture.put(id, { origin_url: url })).status, url).toBe(200);

@@ -113,6 +113,8 @@ export const hostileUrls: readonly (readonly [url: string, refusal: UrlRefusal])
   ['agent.example', 'not_a_url'],
   ['', 'not_a_url'],
   [`https://agent.example/${'x'.repeat(2_048)}`, 'too_long'],
+  ['https://agent.example:0/', 'port'],
+  [`https://agent.example/${'é'.repeat(1_000)}`, 'too_long'],
 ];
 
 /** What a hostile name server would answer for a harmless name, and why nothing connects to it. */
