@@ -15,8 +15,8 @@ export default defineConfig({
     ],
     globalSetup: ['@fleetlm/testkit/global-setup'],
     pool: 'forks',
-    // One more than CI has cores: a test waits for sockets and Postgres more than it computes.
-    maxWorkers: 3,
+    // Twice as many as CI has cores: tests wait for sockets, leases and Postgres as long as they compute.
+    maxWorkers: 4,
     execArgv: ['--conditions=fleetlm-source'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
