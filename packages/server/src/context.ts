@@ -169,7 +169,7 @@ function buildEdges(
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, timeouts, ...told });
   const disabledParticipants = new DisabledParticipants({
     sockets,
-    streams: http.openStreams,
+    streams: http.streamExchanges,
     directory,
     log,
   });

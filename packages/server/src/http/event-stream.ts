@@ -6,7 +6,7 @@ import type { Flusher } from '../socket/flusher.ts';
 import { SendQueue, type SendQueueOwner } from '../socket/send-queue.ts';
 import type { Chunk } from '../streams/chunk.ts';
 import type { StreamPush } from '../streams/stream-assembler.ts';
-import type { OpenStream } from './open-stream.ts';
+import type { StreamExchange } from './stream-exchange.ts';
 
 export interface EventStreamLimits {
   readonly maxQueuedBytes: number;
@@ -35,9 +35,9 @@ const done = Buffer.from('data: [DONE]\n\n');
 
 /**
  * One reply that shows a running stream as server-sent events, in the AI SDK's format. Its head goes out with
- * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `OpenStreams`.
+ * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `StreamExchanges`.
  */
-export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
+export class EventStream implements StreamReader, SendQueueOwner, StreamExchange {
   readonly participantId: ParticipantId | null;
   readonly expiresAtMs: number | null;
   readonly #response: ServerResponse;
@@ -119,7 +119,7 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
     if (this.#isOver) leave();
   }
 
-  end(): void {
+  left(): void {
     this.#isOver = true;
     this.#queue.close();
     this.#leave();

@@ -22,7 +22,6 @@ import { acceptJsonOnly } from './json-body.ts';
 import type { Listen } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
-import { OpenStreams } from './open-streams.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { RequestJournal } from './request-journal.ts';
@@ -35,6 +34,7 @@ import { addSocketRoute } from './routes/socket.ts';
 import { addStreamRoutes } from './routes/streams.ts';
 import { SlowBodies } from './slow-bodies.ts';
 import { startListening, stopListening } from './start-listening.ts';
+import { StreamExchanges } from './stream-exchanges.ts';
 
 export interface HttpServerOptions {
   readonly config: Pick<Config, 'auth' | 'http' | 'ops' | 'sockets'>;
@@ -64,7 +64,7 @@ export class HttpServer implements AsyncDisposable {
   readonly server: Server;
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
-  readonly openStreams: OpenStreams;
+  readonly streamExchanges: StreamExchanges;
   readonly #open = new OpenRequests();
   readonly #slowBodies = new SlowBodies();
   readonly #bodyChecks: NodeJS.Timeout;
@@ -85,7 +85,7 @@ export class HttpServer implements AsyncDisposable {
     this.#timeouts = timeouts;
     const { maxQueuedBytes, stallMs } = options.config.sockets;
     const limits = { maxQueuedBytes, stallMs, quietMs: timeouts.streamQuietMs };
-    this.openStreams = new OpenStreams({ limits, sweepMs: timeouts.streamSweepMs });
+    this.streamExchanges = new StreamExchanges({ limits, sweepMs: timeouts.streamSweepMs });
     const { maxConnections } = options.config.http;
     // Node's limit would be for every request, also for one that is a stream: `#slowBodies` is in its place.
     const nodes = { timeouts: { ...timeouts, requestMs: 0 }, maxConnections };
@@ -106,7 +106,7 @@ export class HttpServer implements AsyncDisposable {
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    this.openStreams.cutAll();
+    this.streamExchanges.cutAll();
     this.#open.endConnections();
     this.server.closeIdleConnections();
     await Promise.race([this.#open.settled(), untilAborted(signal)]);
@@ -170,7 +170,7 @@ export class HttpServer implements AsyncDisposable {
     for (const route of apiRoutes) addRoute(api, route, { gateway, traces: this.#traces });
     addStreamRoutes(api, {
       gateway,
-      open: this.openStreams,
+      exchanges: this.streamExchanges,
       noteStream: (request) => this.#journal.noteStream(request),
       letLast: (request) => this.#letLast(request),
     });
