@@ -66,9 +66,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
   readonly streamExchanges: StreamExchanges;
   readonly #open = new OpenRequests();
-  readonly #slowBodies = new SlowBodies();
-  readonly #bodyChecks: NodeJS.Timeout;
-  readonly #timeouts: HttpTimeouts;
+  readonly #slowBodies: SlowBodies;
   readonly #traces: RequestTraces;
   readonly #journal: RequestJournal;
   #isDraining = false;
@@ -82,7 +80,6 @@ export class HttpServer implements AsyncDisposable {
     this.#traces = new RequestTraces(tracing);
     this.#journal = new RequestJournal({ traces: this.#traces, metrics, log });
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.#timeouts = timeouts;
     const { maxQueuedBytes, stallMs } = options.config.sockets;
     const limits = { maxQueuedBytes, stallMs, quietMs: timeouts.streamQuietMs };
     this.streamExchanges = new StreamExchanges({ limits, sweepMs: timeouts.streamSweepMs });
@@ -90,7 +87,8 @@ export class HttpServer implements AsyncDisposable {
     // Node's limit would be for every request, also for one that is a stream: `#slowBodies` is in its place.
     const nodes = { timeouts: { ...timeouts, requestMs: 0 }, maxConnections };
     this.server = createNodeServer(nodes, (request, response) => this.#receive(request, response));
-    this.#bodyChecks = setInterval(() => this.#cutSlowBodies(), timeouts.checkIntervalMs).unref();
+    const refuse = (error: NodeJS.ErrnoException, socket: Duplex) => this.#onClientError(error, socket);
+    this.#slowBodies = new SlowBodies({ timeouts, refuse });
     this.#app = this.#createApp();
   }
 
@@ -127,7 +125,7 @@ export class HttpServer implements AsyncDisposable {
     // Before the server is closed: its timeouts, which bound what is open, end with it.
     await this.drain(signal);
     await stopListening(this.server);
-    clearInterval(this.#bodyChecks);
+    this.#slowBodies.stop();
     await this.#app.close();
   }
 
@@ -172,7 +170,7 @@ export class HttpServer implements AsyncDisposable {
       gateway,
       exchanges: this.streamExchanges,
       noteStream: (request) => this.#journal.noteStream(request),
-      letLast: (request) => this.#letLast(request),
+      letLast: (request) => this.#slowBodies.letLast(request),
     });
   }
 
@@ -218,27 +216,9 @@ export class HttpServer implements AsyncDisposable {
     setCommonHeaders(response, requestId);
     if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
-    this.#slowBodies.add(request, performance.now());
+    this.#slowBodies.add(request);
     this.#journal.open(response, requestId);
     this.#app.routing(request, response);
-  }
-
-  /** Nothing bounds the time of a request's body until the returned function is called. */
-  #letLast(request: IncomingMessage): () => void {
-    this.#slowBodies.letOff(request);
-    request.socket.setTimeout(0);
-    return () => {
-      this.#slowBodies.add(request, performance.now());
-      request.socket.setTimeout(this.#timeouts.stallMs);
-    };
-  }
-
-  #cutSlowBodies(): void {
-    const { requestMs } = this.#timeouts;
-    const error = Object.assign(new Error('the body took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-    for (const socket of this.#slowBodies.take(performance.now() - requestMs)) {
-      this.#onClientError(error, socket);
-    }
   }
 
   #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {
