@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { ParticipantId } from '@fleetlm/protocol';
+import type { LongConnections } from '../auth/disabled-participants.ts';
 import type { Principal } from '../auth/principal.ts';
 import { Flusher } from '../socket/flusher.ts';
 import { EventStream, type EventStreamLimits } from './event-stream.ts';
@@ -16,7 +17,7 @@ export interface StreamExchangesOptions {
  * the server drains, their token is over or their participant is disabled. One timer, which runs only while there
  * are some.
  */
-export class StreamExchanges {
+export class StreamExchanges implements LongConnections {
   readonly #options: StreamExchangesOptions;
   readonly #flusher = new Flusher();
   readonly #open = new Set<StreamExchange>();
@@ -42,8 +43,7 @@ export class StreamExchanges {
     return this.#add(response, new StreamWriting(principal, agentId));
   }
 
-  /** The participant may read and write nothing any more. */
-  disconnect(participantId: ParticipantId): void {
+  disabled(participantId: ParticipantId): void {
     for (const exchange of this.#open) {
       if (exchange.participantId === participantId) exchange.cut('the participant is disabled');
     }

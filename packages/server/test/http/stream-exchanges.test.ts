@@ -123,8 +123,8 @@ test('the end of a token is the end of the reading', async () => {
 test('those of a participant can be cut, and all; nothing is left then', async () => {
   const { exchanges, reader } = await read();
   expect([...exchanges.participantIds]).toEqual(['user:alice']);
-  exchanges.disconnect('user:bob' as ParticipantId);
-  exchanges.disconnect('user:alice' as ParticipantId);
+  exchanges.disabled('user:bob' as ParticipantId);
+  exchanges.disabled('user:alice' as ParticipantId);
   await waitUntil(() => reader.isClosed);
   await waitUntil(() => exchanges.participantIds.size === 0);
   const other = await read({}, service);
