@@ -15,7 +15,7 @@ import { callFacts, type Endpoint } from '../agents/endpoints/endpoint.ts';
 import type { Endpoints } from '../agents/endpoints/endpoints.ts';
 import { testCall } from '../agents/test-call.ts';
 import { redeliverTurn } from '../agents/turns/redeliver.ts';
-import { listDeliveries, listTurns, type TurnFilter } from '../agents/turns/turn-log.ts';
+import { listDeliveries, listTurns } from '../agents/turns/turn-log.ts';
 import type { WebhookClient } from '../agents/webhook/webhook-client.ts';
 import type { Principal } from '../auth/principal.ts';
 import { findParticipant } from '../conversation/participants.ts';
@@ -40,8 +40,11 @@ export interface PageQuery {
   readonly limit: number;
 }
 
-/** What of a list is asked for. */
-type PageRange = Pick<TurnFilter, 'before' | 'limit'>;
+/** What of a list is asked for: items older than `before`. */
+interface PageRange {
+  readonly before: string | undefined;
+  readonly limit: number;
+}
 
 /** Whoever tests waits for the answer to one HTTP request: proxies give up on it after a minute. */
 const maxTestMs = 50_000;
