@@ -5,8 +5,8 @@
 import { fileURLToPath } from 'node:url';
 import {
   callApi,
+  isTerminal,
   SessionClient,
-  type SessionPush,
   SpawnedProcess,
   startTestServer,
   type TestServer,
@@ -57,7 +57,8 @@ test.concurrent.each(['chunked', 'sized', 'ndjson', 'text', 'http-1.0', 'ndjson-
       { event: 'message', payload: { id: message.id, content: message.content } },
     ]);
     expect(ends[1]).toEqual(ends[0]);
-    for (const client of clients) expect(client.pushes.filter(isTerminal)).toHaveLength(1);
+    for (const client of clients)
+      expect(client.pushes.filter(({ payload }) => isTerminal(payload.chunk))).toHaveLength(1);
 
     await using later = await SessionClient.open(server.socketUrl('user:alice'), sessionId);
     const { response } = await later.join({ last_seq: 1 });
@@ -106,10 +107,6 @@ function textOf(client: SessionClient): string {
 
 function textIn(chunks: readonly { readonly delta?: string }[]): string {
   return chunks.map(({ delta = '' }) => delta).join('');
-}
-
-function isTerminal({ payload }: SessionPush): boolean {
-  return ['finish', 'abort', 'error'].includes(payload.chunk?.type);
 }
 
 /** What the agent has said by then: `1 2 3 …`. */

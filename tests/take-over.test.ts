@@ -3,6 +3,7 @@ import {
   AgentServer,
   beginStream,
   finishStream,
+  isTerminal,
   SessionClient,
   type SpawnedServer,
   spawnServer,
@@ -168,8 +169,7 @@ function textOf(client: SessionClient): string {
 }
 
 function terminalsOf(client: SessionClient): object[] {
-  const types = ['finish', 'abort', 'error'];
-  return client.pushes.flatMap(({ payload: { chunk } }) => (types.includes(chunk?.type) ? [chunk] : []));
+  return client.pushes.map(({ payload }) => payload.chunk).filter(isTerminal);
 }
 
 async function select(database: TestDatabase, text: string): Promise<object[]> {

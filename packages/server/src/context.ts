@@ -6,6 +6,7 @@ import { createHostResolver, type ResolveHost } from './agents/webhook/resolve-h
 import { WebhookClient } from './agents/webhook/webhook-client.ts';
 import { createCallerRates } from './auth/caller-rates.ts';
 import { createAuthenticator } from './auth/create-authenticator.ts';
+import { DisabledParticipants } from './auth/disabled-participants.ts';
 import { channelsOf } from './channels/open-channel.ts';
 import type { Config } from './config/config.ts';
 import { Appender } from './conversation/append/appender.ts';
@@ -24,7 +25,6 @@ import { LocalPubSub } from './pubsub/local-pubsub.ts';
 import { LoadMonitor } from './runtime/load-monitor.ts';
 import { MembershipWatch } from './sessions/membership-watch.ts';
 import { SessionSupervisor } from './sessions/session-supervisor.ts';
-import { DisabledParticipants } from './socket/disabled-participants.ts';
 import { SocketServer } from './socket/socket-server.ts';
 import type { ConnectionTarget } from './storage/connection.ts';
 import { type Db, openDatabase } from './storage/database.ts';
@@ -168,8 +168,7 @@ function buildEdges(
   const timeouts = overrides.httpTimeouts ?? {};
   const http = new HttpServer({ config, gateway, authenticator, rates, load, health, timeouts, ...told });
   const disabledParticipants = new DisabledParticipants({
-    sockets,
-    streams: http.openStreams,
+    connections: [sockets, http.streamExchanges],
     directory,
     log,
   });

@@ -11,6 +11,7 @@ export * from './follower.ts';
 export * from './hostile-modes.ts';
 export * from './inbox-client.ts';
 export * from './injected.ts';
+export * from './is-terminal.ts';
 export * from './jwks-server.ts';
 export * from './live-answer.ts';
 export * from './phoenix-client.ts';

@@ -1,6 +1,7 @@
 import type { SeenMessage } from './append-oracle.ts';
 import type { SaidTexts } from './fickle-agents.ts';
 import type { Shown } from './follower.ts';
+import { isTerminal } from './is-terminal.ts';
 
 /** A turn as Postgres has it, as far as the oracle cares. */
 export interface SeenTurn {
@@ -63,13 +64,13 @@ export function judgeTimeline(who: string, timeline: readonly Shown[]): string[]
     }
     const { message_id: id } = streamOf(shown)!;
     const nextIndex = nextIndexes.get(id) ?? 0;
-    const isTerminal = shown.kind === 'chunk' && terminalTypes.has(shown.chunk.chunk.type);
+    const isEnd = shown.kind === 'chunk' && isTerminal(shown.chunk.chunk);
     nextIndexes.set(id, shown.kind === 'stream' ? shown.stream.next_index : shown.chunk.index + 1);
     const what = JSON.stringify(shown);
     if (ended.has(id)) return [`${who} was shown ${what} after the end`];
-    if (isTerminal) ended.add(id);
+    if (isEnd) ended.add(id);
     // Whoever ends a dead node's stream may not know its last chunks: a terminal one counts whatever its index.
-    const hasGap = shown.kind === 'chunk' && !isTerminal && shown.chunk.index !== nextIndex;
+    const hasGap = shown.kind === 'chunk' && !isEnd && shown.chunk.index !== nextIndex;
     return hasGap ? [`${who} was shown ${what} instead of ${nextIndex}`] : [];
   });
 }
@@ -89,8 +90,6 @@ function streamOf(shown: Shown): { readonly stream_id: string; readonly message_
   if (shown.kind === 'message') return null;
   return shown.kind === 'stream' ? shown.stream : shown.chunk;
 }
-
-const terminalTypes: ReadonlySet<string> = new Set(['finish', 'abort', 'error']);
 
 function findHoles({ log }: SessionTruth): string[] {
   const keys = log.map((message) => `${message.sender_id} ${message.client_id}`);

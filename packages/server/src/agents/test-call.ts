@@ -5,6 +5,7 @@ import type { AnswerContent } from './answer/answer-event.ts';
 import { readAnswer } from './answer/read-answer.ts';
 import type { CallFailure } from './call-failure.ts';
 import type { CallFacts } from './endpoints/endpoint.ts';
+import { sampleCall } from './sample-call.ts';
 import { encodeCallBody } from './turns/call-body.ts';
 import type { CallOutcome } from './webhook/open-call.ts';
 import type { WebhookClient } from './webhook/webhook-client.ts';
@@ -111,36 +112,7 @@ function errorTextOf({ errorText }: Chunk): string {
 
 function sampleBody(turnId: TurnId, agentId: ParticipantId): Buffer {
   const timestamp = new Date().toISOString();
-  const ids = { session: '01K1J8Z0000000000000000000', message: '01K1J8Z5XG0000000000000000' };
-  const session = {
-    id: ids.session,
-    kind: 'agent_dm',
-    status: 'open',
-    initiator_id: 'user:test',
-    peer_id: agentId,
-    agent_id: agentId,
-    metadata: {},
-    version: 1,
-    last_seq: 1,
-    last_message_id: ids.message,
-    last_message_at: timestamp,
-    initiator_last_read_id: ids.message,
-    initiator_last_read_at: timestamp,
-    peer_last_read_id: null,
-    peer_last_read_at: null,
-    inserted_at: timestamp,
-    updated_at: timestamp,
-  };
-  const message = {
-    id: ids.message,
-    session_id: ids.session,
-    seq: 1,
-    sender_id: 'user:test',
-    kind: 'text',
-    content: { text: 'Hello! This is a test from FleetLM.' },
-    metadata: {},
-    inserted_at: timestamp,
-  };
+  const { session, message } = sampleCall(agentId, timestamp);
   return encodeCallBody({
     turnId,
     attempt: 1,

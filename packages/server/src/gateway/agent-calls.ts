@@ -12,7 +12,7 @@ import {
   wireError,
 } from '@fleetlm/protocol';
 import { callFacts, type Endpoint } from '../agents/endpoints/endpoint.ts';
-import type { ChangedEndpoint, Endpoints } from '../agents/endpoints/endpoints.ts';
+import type { Endpoints } from '../agents/endpoints/endpoints.ts';
 import { testCall } from '../agents/test-call.ts';
 import { redeliverTurn } from '../agents/turns/redeliver.ts';
 import { listDeliveries, listTurns } from '../agents/turns/turn-log.ts';
@@ -21,7 +21,7 @@ import type { Principal } from '../auth/principal.ts';
 import { findParticipant } from '../conversation/participants.ts';
 import { fail, ok, type Result } from '../lib/result.ts';
 import type { Db } from '../storage/database.ts';
-import { viewEndpoint, viewTest } from './agent-views.ts';
+import { viewChangedEndpoint, viewEndpoint, viewTest } from './agent-views.ts';
 import { invalidField } from './invalid-field.ts';
 import { decodePageCursor, type Page, toPage } from './page.ts';
 
@@ -32,11 +32,17 @@ export interface AgentCallsOptions {
   /** Ends calls that are under way. */
   readonly signal: AbortSignal;
   /** A turn of this session may be called at once. */
-  readonly onRedelivered?: (sessionId: SessionId) => void;
+  readonly onRedelivered: (sessionId: SessionId) => void;
 }
 
 export interface PageQuery {
   readonly cursor?: string | undefined;
+  readonly limit: number;
+}
+
+/** What of a list is asked for: items older than `before`. */
+interface PageRange {
+  readonly before: string | undefined;
   readonly limit: number;
 }
 
@@ -65,7 +71,7 @@ export class AgentCalls {
     const agent = await this.#findAgent(principal, id);
     if (!agent.ok) return agent;
     const put = await this.#options.endpoints.put(agent.value, change);
-    return put.ok ? ok(view(put.value)) : put;
+    return put.ok ? ok(viewChangedEndpoint(put.value)) : put;
   }
 
   /** Takes an agent's endpoint away: no turns any more. Returns what it was. */
@@ -81,7 +87,7 @@ export class AgentCalls {
     const agent = await this.#findParticipant(principal, id);
     if (!agent.ok) return agent;
     const rotated = await this.#options.endpoints.rotateSecret(agent.value);
-    return rotated ? ok(view(rotated)) : fail(wireError('endpoint_not_found'));
+    return rotated ? ok(viewChangedEndpoint(rotated)) : fail(wireError('endpoint_not_found'));
   }
 
   /** Calls the endpoint once with a sample, disabled or not, and says what came. */
@@ -100,30 +106,22 @@ export class AgentCalls {
   async listTurns(
     principal: Principal,
     id: ParticipantId | null,
-    { status, cursor, limit }: PageQuery & { readonly status?: TurnStatus | undefined },
+    { status, ...page }: PageQuery & { readonly status?: TurnStatus | undefined },
   ): Promise<Result<Page<Turn>>> {
-    const agent = await this.#findParticipant(principal, id);
-    if (!agent.ok) return agent;
-    const before = decodePageCursor(cursor);
-    if (!before.ok) return before;
-    const filter = { status, before: before.value, limit: limit + 1 };
-    const turns = await listTurns(this.#options.db.kysely, agent.value, filter);
-    return ok(toPage(turns, limit, (turn) => turn.id));
+    return this.#listPage(principal, id, page, (agentId, range) =>
+      listTurns(this.#options.db.kysely, agentId, { status, ...range }),
+    );
   }
 
   /** The attempts to call an agent, newest first. */
   async listDeliveries(
     principal: Principal,
     id: ParticipantId | null,
-    { cursor, limit }: PageQuery,
+    page: PageQuery,
   ): Promise<Result<Page<Delivery>>> {
-    const agent = await this.#findParticipant(principal, id);
-    if (!agent.ok) return agent;
-    const before = decodePageCursor(cursor);
-    if (!before.ok) return before;
-    const filter = { before: before.value, limit: limit + 1 };
-    const deliveries = await listDeliveries(this.#options.db.kysely, agent.value, filter);
-    return ok(toPage(deliveries, limit, (delivery) => delivery.id));
+    return this.#listPage(principal, id, page, (agentId, range) =>
+      listDeliveries(this.#options.db.kysely, agentId, range),
+    );
   }
 
   /** A new turn over what a failed, dead or stopped one did not answer. */
@@ -136,8 +134,23 @@ export class AgentCalls {
     const found = await this.#findEndpoint(principal, id);
     if (!found.ok) return found;
     const made = await redeliverTurn(this.#options.db.kysely, found.value.agentId, turnId);
-    if (made.ok) this.#options.onRedelivered?.(made.value.session_id);
+    if (made.ok) this.#options.onRedelivered(made.value.session_id);
     return made;
+  }
+
+  /** Of what an agent has, newest first. */
+  async #listPage<Item extends { readonly id: string }>(
+    principal: Principal,
+    id: ParticipantId | null,
+    { cursor, limit }: PageQuery,
+    list: (agentId: ParticipantId, range: PageRange) => Promise<Item[]>,
+  ): Promise<Result<Page<Item>>> {
+    const agent = await this.#findParticipant(principal, id);
+    if (!agent.ok) return agent;
+    const before = decodePageCursor(cursor);
+    if (!before.ok) return before;
+    const items = await list(agent.value, { before: before.value, limit: limit + 1 });
+    return ok(toPage(items, limit, (item) => item.id));
   }
 
   async #findEndpoint(principal: Principal, id: ParticipantId | null): Promise<Result<Endpoint>> {
@@ -169,8 +182,4 @@ export class AgentCalls {
     const found = id === null ? undefined : await findParticipant(this.#options.db.kysely, id);
     return found ? ok(found) : fail(wireError('participant_not_found'));
   }
-}
-
-function view({ endpoint, hasNewSecret }: ChangedEndpoint): EndpointView {
-  return { ...viewEndpoint(endpoint), ...(hasNewSecret && { signing_secret: endpoint.signingSecret }) };
 }

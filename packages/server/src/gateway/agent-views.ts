@@ -1,5 +1,6 @@
 import type { EndpointTest, Endpoint as EndpointView } from '@fleetlm/protocol';
 import type { Endpoint } from '../agents/endpoints/endpoint.ts';
+import type { ChangedEndpoint } from '../agents/endpoints/endpoints.ts';
 import type { TestReport } from '../agents/test-call.ts';
 
 /** An endpoint as callers see it: field by field, so that no secret is among them. */
@@ -22,6 +23,11 @@ export function viewEndpoint(endpoint: Endpoint): EndpointView {
     inserted_at: endpoint.insertedAt,
     updated_at: endpoint.updatedAt,
   };
+}
+
+/** The same as a call left it: with the signing secret if the call has made it. */
+export function viewChangedEndpoint({ endpoint, hasNewSecret }: ChangedEndpoint): EndpointView {
+  return { ...viewEndpoint(endpoint), ...(hasNewSecret && { signing_secret: endpoint.signingSecret }) };
 }
 
 export function viewTest(report: TestReport): EndpointTest {

@@ -6,7 +6,7 @@ import type { Flusher } from '../socket/flusher.ts';
 import { SendQueue, type SendQueueOwner } from '../socket/send-queue.ts';
 import type { Chunk } from '../streams/chunk.ts';
 import type { StreamPush } from '../streams/stream-assembler.ts';
-import type { OpenStream } from './open-stream.ts';
+import type { StreamExchange } from './stream-exchange.ts';
 
 export interface EventStreamLimits {
   readonly maxQueuedBytes: number;
@@ -30,29 +30,34 @@ const headers: OutgoingHttpHeaders = {
   'x-accel-buffering': 'no',
 };
 
+/**
+ * `waiting`: the call may still be answered in another way. `open`: the head is out, and chunks follow. `ending`: all is
+ * out of the queue, and the reader is taking the rest. `over`: the response is, however it came to that.
+ */
+type State = 'waiting' | 'open' | 'ending' | 'over';
+
+/** Before the first sweep of a state. */
+const unseen = { mark: -1, sinceMs: 0 };
+
 const comment = Buffer.from(':\n\n');
 const done = Buffer.from('data: [DONE]\n\n');
 
 /**
  * One reply that shows a running stream as server-sent events, in the AI SDK's format. Its head goes out with
- * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `OpenStreams`.
+ * `begun`, its end with `closed`; in between whoever does not read is cut, as a socket is. Made by `StreamExchanges`.
  */
-export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
+export class EventStream implements StreamReader, SendQueueOwner, StreamExchange {
   readonly participantId: ParticipantId | null;
   readonly expiresAtMs: number | null;
   readonly #response: ServerResponse;
   readonly #queue: SendQueue;
   readonly #quietMs: number;
   readonly #stallMs: number;
-  /** Of what was ended: what the reader has not taken, and since when. */
-  #rest = { bytes: -1, sinceMs: 0 };
-  #isEnding = false;
-  #hasBegun = false;
-  #isOver = false;
+  #state: State = 'waiting';
+  /** What moved last, as far as the sweeps have seen: frames while it is open, then the bytes that are left. */
+  #clock = unseen;
+  #frames = 0;
   #leave = () => {};
-  /** When something was sent last, as far as the sweeps have seen. */
-  #sentMs = 0;
-  #hasSent = false;
 
   constructor({ response, principal, flusher, limits }: EventStreamOptions) {
     this.participantId = participantOf(principal);
@@ -68,7 +73,7 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
   }
 
   begun(chunks: readonly Chunk[]): void {
-    this.#hasBegun = true;
+    this.#enter('open');
     this.#response.writeHead(200, headers);
     // One frame, which may be larger than the queue: what is there already is no sign of a slow reader.
     this.#send(Buffer.from(chunks.map((chunk) => toEvent(JSON.stringify(chunk))).join('')));
@@ -85,7 +90,7 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
       () => {
         this.#queue.finish();
         this.#response.end();
-        this.#isEnding = true;
+        this.#enter('ending');
       },
       () => {},
     );
@@ -97,43 +102,48 @@ export class EventStream implements StreamReader, SendQueueOwner, OpenStream {
 
   /** What was sent is no whole stream, and must not look like one. Before the head the call itself is answered. */
   cut(): void {
-    if (this.#hasBegun) this.#response.destroy();
+    if (this.#state !== 'waiting') this.#response.destroy();
   }
 
   sweep(nowMs: number): void {
-    if (!this.#hasBegun) return;
+    if (this.#state === 'waiting') return;
     this.#queue.sweep(nowMs);
-    if (this.#isEnding) {
-      this.#sweepRest(nowMs);
-      return;
+    if (this.#state === 'ending') {
+      // The last bytes are out of the queue: who takes none of them holds their memory, and the connection.
+      if (this.#unmovedMs(this.#response.writableLength, nowMs) >= this.#stallMs) this.cut();
+    } else if (this.#unmovedMs(this.#frames, nowMs) >= this.#quietMs) {
+      // The connection is known to be there, to us and to whatever stands between.
+      this.#send(comment);
     }
-    if (this.#hasSent || this.#sentMs === 0) this.#sentMs = nowMs;
-    this.#hasSent = false;
-    // The connection is known to be there, to us and to whatever stands between.
-    if (nowMs - this.#sentMs >= this.#quietMs) this.#send(comment);
   }
 
   /** How the reading is left when the response is over, which it may be already. */
   onEnd(leave: () => void): void {
     this.#leave = leave;
-    if (this.#isOver) leave();
+    if (this.#state === 'over') leave();
   }
 
-  end(): void {
-    this.#isOver = true;
+  left(): void {
+    this.#enter('over');
     this.#queue.close();
     this.#leave();
   }
 
-  /** The last bytes are out of the queue: who takes none of them holds their memory, and the connection. */
-  #sweepRest(nowMs: number): void {
-    const bytes = this.#response.writableLength;
-    if (bytes !== this.#rest.bytes) this.#rest = { bytes, sinceMs: nowMs };
-    else if (nowMs - this.#rest.sinceMs >= this.#stallMs) this.cut();
+  /** `over` stays: a response may be so before its stream begins or ends. */
+  #enter(state: State): void {
+    if (this.#state === 'over') return;
+    this.#state = state;
+    this.#clock = unseen;
+  }
+
+  /** For how long the sweeps have seen this same mark. */
+  #unmovedMs(mark: number, nowMs: number): number {
+    if (mark !== this.#clock.mark) this.#clock = { mark, sinceMs: nowMs };
+    return nowMs - this.#clock.sinceMs;
   }
 
   #send(frame: Buffer): void {
-    this.#hasSent = true;
+    this.#frames += 1;
     this.#queue.send(frame);
   }
 }

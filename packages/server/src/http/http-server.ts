@@ -22,7 +22,6 @@ import { acceptJsonOnly } from './json-body.ts';
 import type { Listen } from './listen-error.ts';
 import { createNodeServer, defaultTimeouts, type HttpTimeouts } from './node-server.ts';
 import { OpenRequests } from './open-requests.ts';
-import { OpenStreams } from './open-streams.ts';
 import { sendNotFound, sendProblem, toWireError } from './problem.ts';
 import { nameRequest, requestIdHeader } from './request-id.ts';
 import { RequestJournal } from './request-journal.ts';
@@ -35,6 +34,7 @@ import { addSocketRoute } from './routes/socket.ts';
 import { addStreamRoutes } from './routes/streams.ts';
 import { SlowBodies } from './slow-bodies.ts';
 import { startListening, stopListening } from './start-listening.ts';
+import { StreamExchanges } from './stream-exchanges.ts';
 
 export interface HttpServerOptions {
   readonly config: Pick<Config, 'auth' | 'http' | 'ops' | 'sockets'>;
@@ -64,11 +64,9 @@ export class HttpServer implements AsyncDisposable {
   readonly server: Server;
   readonly #options: HttpServerOptions;
   readonly #app: FastifyInstance;
-  readonly openStreams: OpenStreams;
+  readonly streamExchanges: StreamExchanges;
   readonly #open = new OpenRequests();
-  readonly #slowBodies = new SlowBodies();
-  readonly #bodyChecks: NodeJS.Timeout;
-  readonly #timeouts: HttpTimeouts;
+  readonly #slowBodies: SlowBodies;
   readonly #traces: RequestTraces;
   readonly #journal: RequestJournal;
   #isDraining = false;
@@ -82,15 +80,15 @@ export class HttpServer implements AsyncDisposable {
     this.#traces = new RequestTraces(tracing);
     this.#journal = new RequestJournal({ traces: this.#traces, metrics, log });
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
-    this.#timeouts = timeouts;
     const { maxQueuedBytes, stallMs } = options.config.sockets;
     const limits = { maxQueuedBytes, stallMs, quietMs: timeouts.streamQuietMs };
-    this.openStreams = new OpenStreams({ limits, sweepMs: timeouts.streamSweepMs });
+    this.streamExchanges = new StreamExchanges({ limits, sweepMs: timeouts.streamSweepMs });
     const { maxConnections } = options.config.http;
     // Node's limit would be for every request, also for one that is a stream: `#slowBodies` is in its place.
     const nodes = { timeouts: { ...timeouts, requestMs: 0 }, maxConnections };
     this.server = createNodeServer(nodes, (request, response) => this.#receive(request, response));
-    this.#bodyChecks = setInterval(() => this.#cutSlowBodies(), timeouts.checkIntervalMs).unref();
+    const refuse = (error: NodeJS.ErrnoException, socket: Duplex) => this.#onClientError(error, socket);
+    this.#slowBodies = new SlowBodies({ timeouts, refuse });
     this.#app = this.#createApp();
   }
 
@@ -106,7 +104,7 @@ export class HttpServer implements AsyncDisposable {
    */
   async drain(signal?: AbortSignal): Promise<void> {
     this.#isDraining = true;
-    this.openStreams.cutAll();
+    this.streamExchanges.cutAll();
     this.#open.endConnections();
     this.server.closeIdleConnections();
     await Promise.race([this.#open.settled(), untilAborted(signal)]);
@@ -127,7 +125,7 @@ export class HttpServer implements AsyncDisposable {
     // Before the server is closed: its timeouts, which bound what is open, end with it.
     await this.drain(signal);
     await stopListening(this.server);
-    clearInterval(this.#bodyChecks);
+    this.#slowBodies.stop();
     await this.#app.close();
   }
 
@@ -170,9 +168,9 @@ export class HttpServer implements AsyncDisposable {
     for (const route of apiRoutes) addRoute(api, route, { gateway, traces: this.#traces });
     addStreamRoutes(api, {
       gateway,
-      open: this.openStreams,
+      exchanges: this.streamExchanges,
       noteStream: (request) => this.#journal.noteStream(request),
-      letLast: (request) => this.#letLast(request),
+      letLast: (request) => this.#slowBodies.letLast(request),
     });
   }
 
@@ -218,27 +216,9 @@ export class HttpServer implements AsyncDisposable {
     setCommonHeaders(response, requestId);
     if (this.#isDraining) response.shouldKeepAlive = false;
     this.#open.add(response);
-    this.#slowBodies.add(request, performance.now());
+    this.#slowBodies.add(request);
     this.#journal.open(response, requestId);
     this.#app.routing(request, response);
-  }
-
-  /** Nothing bounds the time of a request's body until the returned function is called. */
-  #letLast(request: IncomingMessage): () => void {
-    this.#slowBodies.letOff(request);
-    request.socket.setTimeout(0);
-    return () => {
-      this.#slowBodies.add(request, performance.now());
-      request.socket.setTimeout(this.#timeouts.stallMs);
-    };
-  }
-
-  #cutSlowBodies(): void {
-    const { requestMs } = this.#timeouts;
-    const error = Object.assign(new Error('the body took too long'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
-    for (const socket of this.#slowBodies.take(performance.now() - requestMs)) {
-      this.#onClientError(error, socket);
-    }
   }
 
   #explain(error: unknown, { id: requestId, raw }: FastifyRequest): WireError {

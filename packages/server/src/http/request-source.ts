@@ -8,7 +8,7 @@ import { CallFailed, callFailure } from '../agents/call-failure.ts';
  * the agent is still to be told what became of its stream. When the signal is aborted the body fails, for the reason
  * that the signal's error gives.
  */
-export function readRequest(request: IncomingMessage, signal: AbortSignal): AnswerSource {
+export function requestSource(request: IncomingMessage, signal: AbortSignal): AnswerSource {
   const body = new PassThrough();
   const lose = (detail: string) => body.destroy(new CallFailed(callFailure('connection_lost', detail)));
   const onAbort = () => lose((signal.reason as Error).message);

@@ -1,9 +1,9 @@
 import type { ParticipantId } from '@fleetlm/protocol';
 import { type Principal, participantOf } from '../auth/principal.ts';
-import type { OpenStream } from './open-stream.ts';
+import type { StreamExchange } from './stream-exchange.ts';
 
-/** One request whose body is a stream. Cut: the body is over, and its writer is told. Made by `OpenStreams`. */
-export class StreamWriting implements OpenStream {
+/** One request whose body is a stream. Cut: the body is over, and its writer is told. Made by `StreamExchanges`. */
+export class StreamWriting implements StreamExchange {
   readonly participantId: ParticipantId | null;
   readonly expiresAtMs: number | null;
   readonly #cutting = new AbortController();

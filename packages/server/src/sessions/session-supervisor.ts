@@ -1,5 +1,5 @@
 import type { ParticipantId, Session, SessionId } from '@fleetlm/protocol';
-import type { AppendListener } from '../conversation/append/appender.ts';
+import type { MessageListener } from '../conversation/append/appender.ts';
 import type { StoredMessage } from '../conversation/stored-message.ts';
 import type { Log } from '../lib/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -29,7 +29,7 @@ const bytesPerUnit = 3;
 const receiptIntervalMs = 1_000;
 
 /** The sessions that have readers on this node, and what reaches them. */
-export class SessionSupervisor implements Pick<AppendListener, 'committed' | 'reached'> {
+export class SessionSupervisor implements MessageListener {
   readonly #actors: Supervisor<SessionId, SessionServer>;
   readonly #metrics: Metrics;
   /** Sessions with receipts to tell, and the one timer for them, which runs only while there are some. */

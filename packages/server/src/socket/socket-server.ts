@@ -6,6 +6,7 @@ import { errorTable, type ParticipantId, type WireError } from '@fleetlm/protoco
 import { type ServerOptions, WebSocketServer } from 'ws';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { CallerRates } from '../auth/caller-rates.ts';
+import type { LongConnections } from '../auth/disabled-participants.ts';
 import type { OpenChannel } from '../channels/channel.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../lib/log.ts';
@@ -74,6 +75,7 @@ const overloaded: Refused = { ok: false, status: 503 };
 const tooFast: Refused = { ok: false, status: 429 };
 const restart: CloseReason = { code: 1012, reason: 'restart' };
 const disconnected: CloseReason = { code: 1001, reason: 'disconnected' };
+const participantDisabled: CloseReason = { code: 1008, reason: 'participant_disabled' };
 
 /**
  * The WebSocket edge of one process.
@@ -82,7 +84,7 @@ const disconnected: CloseReason = { code: 1001, reason: 'disconnected' };
  * (handshakes get 503) → stopped. Attached to the HTTP server by `server.ts`, which drains and stops it before
  * it closes that server: an HTTP server waits for its upgraded sockets.
  */
-export class SocketServer implements AsyncDisposable {
+export class SocketServer implements LongConnections, AsyncDisposable {
   readonly #options: SocketServerOptions;
   readonly #webSockets: WebSocketServer;
   readonly #flusher = new Flusher();
@@ -140,6 +142,10 @@ export class SocketServer implements AsyncDisposable {
       if (principal.kind === 'participant') ids.add(principal.participantId);
     }
     return ids;
+  }
+
+  disabled(participantId: ParticipantId): void {
+    this.disconnect(participantId, participantDisabled);
   }
 
   /** Closes every socket of a participant. */

@@ -12,6 +12,7 @@ import {
   AgentServer,
   beginStream,
   finishStream,
+  isTerminal,
   type RawFrame,
   seededRandom,
   startTestServer,
@@ -23,7 +24,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Chunk } from '../../src/streams/chunk.ts';
 import { readBySdk } from '../streams/sdk-messages.ts';
 import { type AgentSession, messagesOf, say, startAgentSession, turnsAtRest, userIdOf } from './fixtures.ts';
-import { isTerminal, PhoenixView, RawView, readEventStream, type StreamView } from './stream-views.ts';
+import { PhoenixView, RawView, readEventStream, type StreamView } from './stream-views.ts';
 
 const stops = Number(process.env['FLEETLM_STOPS'] ?? 24);
 const seed = Number(process.env['FLEETLM_SEED'] ?? Date.now() % 1_000_000);

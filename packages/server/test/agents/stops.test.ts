@@ -7,13 +7,12 @@ import {
   finishStream,
   type RawFrame,
   type SessionClient,
-  startTestServer,
   type TestServer,
   waitUntil,
   writeDelta,
 } from '@fleetlm/testkit';
 import { Client } from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type AgentSession,
   joinAs,
@@ -26,6 +25,7 @@ import {
   turnsAtRest,
   turnsOf,
 } from './fixtures.ts';
+import { useAgentServer } from './use-agent-server.ts';
 
 /** I24: a stop at the boundaries that chance would rarely meet; see stop-phases.test.ts for all the others. */
 
@@ -34,8 +34,11 @@ let agent: AgentServer;
 /** While it is there, what a claim has brought is held back: the turn is on its way to the dispatcher. */
 let heldClaims: Promise<void> | null = null;
 
-beforeAll(async () => {
-  server = await startTestServer({
+useAgentServer(
+  (world) => {
+    ({ server, agent } = world);
+  },
+  {
     overrides: {
       wrapDb: (db) => ({
         ...db,
@@ -48,17 +51,8 @@ beforeAll(async () => {
         },
       }),
     },
-  });
-  agent = await AgentServer.start();
-});
-afterEach(() => {
-  agent.calls.length = 0;
-  agent.answer = answerText('Hello');
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await agent[Symbol.asyncDispose]();
-});
+  },
+);
 
 async function stop({ id }: AgentSession, streamId?: string): Promise<string[]> {
   const { status, body } = await server.api('POST', `/api/sessions/${id}/stop`, {

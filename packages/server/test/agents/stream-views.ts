@@ -21,12 +21,6 @@ export interface StreamView extends AsyncDisposable {
   settle(): Promise<unknown>;
 }
 
-const terminalTypes: ReadonlySet<string> = new Set(['finish', 'abort', 'error']);
-
-export function isTerminal({ type }: Chunk): boolean {
-  return terminalTypes.has(type);
-}
-
 /** The official client, from the beginning. */
 export class PhoenixView implements StreamView {
   readonly name = 'phoenix.js';

@@ -1,31 +1,15 @@
-import {
-  AgentServer,
-  type AnswerCall,
-  answerText,
-  answerWith,
-  startTestServer,
-  type TestServer,
-  waitUntil,
-} from '@fleetlm/testkit';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type AgentServer, type AnswerCall, answerWith, type TestServer, waitUntil } from '@fleetlm/testkit';
+import { describe, expect, test } from 'vitest';
 import { joinAs, messagesOf, say, startAgentSession, timelineOf, turnsAtRest } from './fixtures.ts';
+import { useAgentServer } from './use-agent-server.ts';
 
 /** What each form of an answer becomes. */
 
 let server: TestServer;
 let agent: AgentServer;
 
-beforeAll(async () => {
-  server = await startTestServer();
-  agent = await AgentServer.start();
-});
-afterEach(() => {
-  agent.calls.length = 0;
-  agent.answer = answerText('Hello');
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await agent[Symbol.asyncDispose]();
+useAgentServer((world) => {
+  ({ server, agent } = world);
 });
 
 interface Answer {

@@ -5,13 +5,12 @@ import {
   answerWith,
   beginStream,
   finishStream,
-  startTestServer,
   type TestServer,
   waitUntil,
   writeChunk,
   writeDelta,
 } from '@fleetlm/testkit';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   closeSession,
   deliveriesOf,
@@ -26,23 +25,15 @@ import {
   turnsAtRest,
   turnsOf,
 } from './fixtures.ts';
+import { useAgentServer } from './use-agent-server.ts';
 
 /** I25, I26: what becomes of a turn whose agent does not simply answer. */
 
 let server: TestServer;
 let agent: AgentServer;
 
-beforeAll(async () => {
-  server = await startTestServer();
-  agent = await AgentServer.start();
-});
-afterEach(() => {
-  agent.calls.length = 0;
-  agent.answer = answerText('Hello');
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await agent[Symbol.asyncDispose]();
+useAgentServer((world) => {
+  ({ server, agent } = world);
 });
 
 /** The first call is answered by the first, and so on; all further ones by the last. */

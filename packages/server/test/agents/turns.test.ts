@@ -1,15 +1,14 @@
 import {
-  AgentServer,
+  type AgentServer,
   answerText,
   beginStream,
   finishStream,
-  startTestServer,
   type TestServer,
   waitUntil,
   writeDelta,
 } from '@fleetlm/testkit';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   joinAs,
   messagesOf,
@@ -19,21 +18,13 @@ import {
   turnsAtRest,
   userIdOf,
 } from './fixtures.ts';
+import { useAgentServer } from './use-agent-server.ts';
 
 let server: TestServer;
 let agent: AgentServer;
 
-beforeAll(async () => {
-  server = await startTestServer();
-  agent = await AgentServer.start();
-});
-afterEach(() => {
-  agent.calls.length = 0;
-  agent.answer = answerText('Hello');
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await agent[Symbol.asyncDispose]();
+useAgentServer((world) => {
+  ({ server, agent } = world);
 });
 
 test('a message wakes the agent; its answer streams, ends, and is stored, in this order', async () => {

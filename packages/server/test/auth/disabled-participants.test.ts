@@ -1,15 +1,19 @@
+import type { ParticipantId } from '@fleetlm/protocol';
 import {
   addGroup,
   addParticipants,
+  quietLog,
   RawSocket,
   SessionClient,
   signToken,
   startTestServer,
   type TestServer,
   testSecret,
+  waitUntil,
 } from '@fleetlm/testkit';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { DisabledParticipants } from '../../src/auth/disabled-participants.ts';
 
 const participants = ['user:alice', 'user:bob', 'user:carol'];
 const disabledClose = { code: 1008, reason: 'participant_disabled' };
@@ -110,4 +114,31 @@ describe.each(['none', 'jwt'])('with FLEETLM_AUTH=%s', (mode) => {
     expect(await carol.push('send', { content: { content: { text: 'hi' } } })).toMatchObject(refused);
     for (const { socket } of [bob, carol]) expect(await socket.closed).toEqual(disabledClose);
   });
+});
+
+test('a check that fails is logged; the next one does its work, and none is left after the stop', async () => {
+  const alice = 'user:alice' as ParticipantId;
+  const warnings: string[] = [];
+  const disconnected: string[] = [];
+  let checks = 0;
+  const disabled = new DisabledParticipants({
+    connections: [{ participantIds: new Set([alice]), disabled: (id) => void disconnected.push(id) }],
+    directory: {
+      listen: () => undefined,
+      findDisabled: async (ids) => {
+        checks += 1;
+        if (checks === 1) throw new Error('no database');
+        return [...ids];
+      },
+    },
+    log: { ...quietLog, warn: (_fields, message) => void warnings.push(message) },
+    intervalMs: 1,
+  });
+  disabled.start();
+  await waitUntil(() => disconnected.length > 0);
+  await disabled.stop();
+  expect(warnings).toEqual(['disabled participants cannot be looked for']);
+  const before = checks;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(checks).toBe(before);
 });

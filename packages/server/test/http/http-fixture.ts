@@ -130,7 +130,7 @@ export async function startHttpFixture(options: FixtureOptions = {}): Promise<Ht
     limits,
     maxGroupMembers,
     maxMetadataBytes: config.metadata.maxBytes,
-    agents: { endpoints, webhooks, signal: lifetime.signal },
+    agents: { endpoints, webhooks, signal: lifetime.signal, onRedelivered: () => {} },
     rates: rates.participants,
     load,
     metrics,

@@ -1,4 +1,4 @@
-import type { ParticipantId } from '@fleetlm/protocol';
+import { endpointDefaults, type ParticipantId } from '@fleetlm/protocol';
 import type { AnswerEnd, AnswerEvent } from '../../agents/answer/answer-event.ts';
 import { describeRefusal } from '../../agents/endpoints/url-refusal.ts';
 import { type TestReport, testCall } from '../../agents/test-call.ts';
@@ -13,8 +13,11 @@ import { viewTest } from '../../gateway/agent-views.ts';
 import type { AgentCommand } from './agent-command-line.ts';
 import type { Output } from './run-agent-command.ts';
 
-/** The defaults of an endpoint. */
-const limits = { firstChunkMs: 30_000, idleMs: 30_000, maxDurationMs: 300_000 };
+const limits = {
+  firstChunkMs: endpointDefaults.timeout_ms,
+  idleMs: endpointDefaults.idle_timeout_ms,
+  maxDurationMs: endpointDefaults.max_duration_ms,
+};
 /** A line of a terminal. */
 const maxLineLength = 100;
 

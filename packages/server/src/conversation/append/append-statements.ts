@@ -92,11 +92,14 @@ interface PartialStatement {
   readonly positions: readonly number[];
 }
 
+/** In place of the hop limit, $11: the sessions are taken to have no agents. */
+const withoutAgents: Parameter = null;
+
 function toAppends(drafts: readonly IdentifiedDraft[], options: JudgingOptions): PartialStatement[] {
   const [without, withAgents] = partPositions(drafts, options);
   const appends: PartialStatement[] = [];
   if (without.length > 0) {
-    const values = [...toColumns(pick(drafts, without), options), null];
+    const values = [...toColumns(pick(drafts, without), options), withoutAgents];
     appends.push({ statement: { name: 'append-messages', values }, positions: without });
   }
   if (withAgents.length > 0) {

@@ -26,17 +26,24 @@ export interface AppenderOptions {
   readonly agentSessions?: KnownAgentSessions;
 }
 
-/** Hears of what was committed; called synchronously, after the senders were told. Must not throw. */
-export interface AppendListener {
+/** Whoever shows sessions hears of what was committed. */
+export interface MessageListener {
   /** Messages of one batch; of each session in seq order. */
   committed(messages: readonly StoredMessage[]): void;
+  /** A session is at `lastSeq` already: whoever follows it and is behind has missed something. */
+  reached(sessionId: SessionId, lastSeq: number): void;
+}
+
+/** Whoever calls agents hears of what was committed for them. */
+interface WakeListener {
   /** Messages of a batch have made or extended turns of agents in these sessions. */
   woke(sessionIds: ReadonlySet<SessionId>): void;
   /** These would have woken an agent, had agents not answered each other so often before. */
   hopLimitReached(messages: readonly StoredMessage[]): void;
-  /** A session is at `lastSeq` already: whoever follows it and is behind has missed something. */
-  reached(sessionId: SessionId, lastSeq: number): void;
 }
+
+/** Called synchronously, after the senders were told. Must not throw. */
+export interface AppendListener extends MessageListener, WakeListener {}
 
 /** How often deadlines are looked at: an answer may be that late, which phoenix.js' 10 s leave room for. */
 const deadlineSweepMs = 250;

@@ -4,17 +4,17 @@ import type { Failpoints } from '../../lib/failpoints.ts';
 import type { Log } from '../../lib/log.ts';
 import { unreachable } from '../../lib/unreachable.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { AppendTrace, TracedTransaction } from '../../observability/tracing.ts';
+import type { TracedTransaction } from '../../observability/tracing.ts';
 import type { Verdict } from './append-statements.ts';
 import { type BatchLimits, planBatch } from './batch-planner.ts';
-import { CommittedBatch } from './committed-batch.ts';
+import type { CommittedBatch } from './committed-batch.ts';
 import type { Outcome } from './draft.ts';
 import { classifyFailure } from './failure.ts';
 import type { KnownAgentSessions } from './known-agent-sessions.ts';
 import { LanePace } from './lane-pace.ts';
 import { decideNextStep } from './next-step.ts';
 import type { PendingAppend } from './pending-append.ts';
-import { toOutcome } from './verdict-outcome.ts';
+import { type SortedVerdicts, sortVerdicts } from './sort-verdicts.ts';
 import type { AttemptFacts, Writer } from './writer.ts';
 
 /** Whom a lane tells what became of its appends. Called synchronously; must not throw. */
@@ -209,38 +209,28 @@ export class Lane {
   async #conclude(
     batch: readonly PendingAppend[],
     verdicts: readonly (Verdict | null)[],
-  ): Promise<PendingAppend[]> {
+  ): Promise<readonly PendingAppend[]> {
     const { owner, failpoints, agentSessions } = this.#options;
     const transaction = this.#describeAttempt(batch, null);
     if (failpoints.isSet('after_commit_before_ack')) await failpoints.reach('after_commit_before_ack');
-    const committed = new CommittedBatch();
-    const mistaken: PendingAppend[] = [];
-    const traces: AppendTrace[] = [];
+    const sorted = sortVerdicts(batch, verdicts);
+    for (const { draft } of sorted.mistaken) agentSessions.add(draft.sessionId);
     for (const [index, append] of batch.entries()) {
-      const { trace } = append;
-      trace?.commit(transaction);
-      const verdict = verdicts[index]!;
-      if (verdict === null) {
-        agentSessions.add(append.draft.sessionId);
-        mistaken.push(append);
-        continue;
-      }
-      const outcome = toOutcome(append.draft, verdict);
-      if (outcome.kind === 'stored') {
-        committed.add(outcome.message, verdict.woke);
-        if (trace !== null) traces.push(trace);
-      }
-      owner.finish(append, outcome);
+      append.trace?.commit(transaction);
+      const outcome = sorted.outcomes[index]!;
+      if (outcome !== null) owner.finish(append, outcome);
     }
-    if (committed.messages.length > 0) this.#announce(committed, traces);
-    return mistaken;
+    if (sorted.committed.messages.length > 0) this.#announce(batch, sorted);
+    return sorted.mistaken;
   }
 
-  #announce(committed: CommittedBatch, traces: readonly AppendTrace[]): void {
+  #announce(batch: readonly PendingAppend[], { committed, outcomes }: SortedVerdicts): void {
     const beganMs = performance.now();
     this.#options.owner.committed(committed);
     const endedMs = performance.now();
-    for (const trace of traces) trace.broadcast(beganMs, endedMs);
+    for (const [index, { trace }] of batch.entries()) {
+      if (outcomes[index]?.kind === 'stored') trace?.broadcast(beganMs, endedMs);
+    }
   }
 
   /** Appends whose sessions somebody else holds. */

@@ -18,9 +18,9 @@ import type { Gateway } from '../../gateway/gateway.ts';
 import type { Result } from '../../lib/result.ts';
 import { type ApiRouteFacts, apiRoute, replyWith } from '../api-route.ts';
 import { isPlain } from '../json-body.ts';
-import type { OpenStreams } from '../open-streams.ts';
 import { discardRest, sendProblem } from '../problem.ts';
-import { readRequest } from '../request-source.ts';
+import { requestSource } from '../request-source.ts';
+import type { StreamExchanges } from '../stream-exchanges.ts';
 
 const path = '/sessions/:id/streams';
 
@@ -84,7 +84,7 @@ export const streamRoutes: readonly ApiRouteFacts[] = [getStream, postStream];
 
 export interface StreamRoutesOptions {
   readonly gateway: Gateway;
-  readonly open: OpenStreams;
+  readonly exchanges: StreamExchanges;
   /** The request lasts as long as its stream. */
   readonly noteStream: (request: FastifyRequest) => void;
   /** Nothing bounds the time of the request's body until the returned function is called. */
@@ -113,13 +113,13 @@ export function addStreamRoutes(api: FastifyInstance, options: StreamRoutesOptio
 async function read(
   request: FastifyRequest,
   reply: FastifyReply,
-  { gateway, open, noteStream }: StreamRoutesOptions,
+  { gateway, exchanges, noteStream }: StreamRoutesOptions,
 ): Promise<FastifyReply> {
   const { id, stream_id: streamId } = request.params as Record<string, string>;
   const principal = request.getDecorator<Principal>('principal');
   // What the guard has set goes out with the head.
   for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!);
-  const stream = open.read(reply.raw, principal);
+  const stream = exchanges.addReader(reply.raw, principal);
   const read = await gateway.streams.read(principal, parseSessionId(id), parseStreamId(streamId), stream);
   if (!read.ok) return sendProblem(reply, read.error);
   if (read.value === null) return reply.code(204).send();
@@ -151,7 +151,7 @@ async function writeWithoutHurry(
   reply: FastifyReply,
   {
     gateway,
-    open,
+    exchanges,
     noteStream,
     letLast,
     agentId,
@@ -161,7 +161,8 @@ async function writeWithoutHurry(
   const principal = request.getDecorator<Principal>('principal');
   noteStream(request);
   const hurryAgain = letLast(request.raw);
-  const source = readRequest(request.raw, open.write(reply.raw, principal, agentId ?? null).signal);
+  const writing = exchanges.addWriter(reply.raw, principal, agentId ?? null);
+  const source = requestSource(request.raw, writing.signal);
   try {
     return await gateway.streams.write(principal, parseSessionId(id), agentId, source);
   } finally {

@@ -1,10 +1,8 @@
 import type { SessionId } from '@fleetlm/protocol';
-import { Client } from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bob, createFixture, draft, type Fixture, listener } from '../fixtures.ts';
+import type { Client } from 'pg';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { bob, draft, type Fixture, listener } from '../fixtures.ts';
 import {
-  addAgents,
-  addEndpoint,
   addTurn,
   agentGroup,
   bot,
@@ -15,23 +13,17 @@ import {
   server,
   turnsOf,
 } from './turn-fixture.ts';
+import { useTurnFixture } from './use-turn-fixture.ts';
 
 let fixture: Fixture;
 let admin: Client;
 
-beforeAll(async () => {
-  fixture = await createFixture({ env: { FLEETLM_HOP_LIMIT: '3' } });
-  await addAgents(fixture.db, bot, helper);
-  await addEndpoint(fixture.db, bot);
-  await addEndpoint(fixture.db, helper);
-  admin = new Client(fixture.database.target);
-  await admin.connect();
-});
-
-afterAll(async () => {
-  await admin.end();
-  await fixture[Symbol.asyncDispose]();
-});
+useTurnFixture(
+  (world) => {
+    ({ fixture, admin } = world);
+  },
+  { env: { FLEETLM_HOP_LIMIT: '3' } },
+);
 
 describe('hops', () => {
   let cut: number[];

@@ -1,7 +1,7 @@
 import { parseParticipantId, type SessionId } from '@fleetlm/protocol';
-import { Client } from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createFixture, draft, type Fixture, listener } from '../fixtures.ts';
+import type { Client } from 'pg';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { draft, type Fixture, listener } from '../fixtures.ts';
 import {
   addAgents,
   addEndpoint,
@@ -9,10 +9,10 @@ import {
   bot,
   claim,
   directSession,
-  helper,
   turnsOf,
   untilAppendsWait,
 } from './turn-fixture.ts';
+import { useTurnFixture } from './use-turn-fixture.ts';
 
 const slow = parseParticipantId('agent:slow')!;
 const slowDebounceMs = 60_000;
@@ -20,20 +20,13 @@ const slowDebounceMs = 60_000;
 let fixture: Fixture;
 let admin: Client;
 
-beforeAll(async () => {
-  fixture = await createFixture();
-  await addAgents(fixture.db, bot, helper);
-  await addEndpoint(fixture.db, bot);
-  await addEndpoint(fixture.db, helper);
-  admin = new Client(fixture.database.target);
-  await admin.connect();
-  await addAgents(fixture.db, slow);
-  await addEndpoint(fixture.db, slow, slowDebounceMs);
+useTurnFixture((world) => {
+  ({ fixture, admin } = world);
 });
 
-afterAll(async () => {
-  await admin.end();
-  await fixture[Symbol.asyncDispose]();
+beforeAll(async () => {
+  await addAgents(fixture.db, slow);
+  await addEndpoint(fixture.db, slow, slowDebounceMs);
 });
 
 describe('a pending turn', () => {

@@ -1,36 +1,18 @@
 import type { MessageId, SessionId, TurnId } from '@fleetlm/protocol';
 import { Client } from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Outcome, TurnReply } from '../../../src/conversation/append/draft.ts';
 import { changeSession } from '../../../src/conversation/sessions.ts';
 import { Failpoints } from '../../../src/lib/failpoints.ts';
-import { createAppender, createFixture, draft, type Fixture } from '../fixtures.ts';
-import {
-  addAgents,
-  addEndpoint,
-  addTurn,
-  bot,
-  directSession,
-  helper,
-  reply,
-  untilAppendsWait,
-} from './turn-fixture.ts';
+import { createAppender, draft, type Fixture } from '../fixtures.ts';
+import { addTurn, directSession, reply, untilAppendsWait } from './turn-fixture.ts';
+import { useTurnFixture } from './use-turn-fixture.ts';
 
 let fixture: Fixture;
 let admin: Client;
 
-beforeAll(async () => {
-  fixture = await createFixture();
-  await addAgents(fixture.db, bot, helper);
-  await addEndpoint(fixture.db, bot);
-  await addEndpoint(fixture.db, helper);
-  admin = new Client(fixture.database.target);
-  await admin.connect();
-});
-
-afterAll(async () => {
-  await admin.end();
-  await fixture[Symbol.asyncDispose]();
+useTurnFixture((world) => {
+  ({ fixture, admin } = world);
 });
 
 describe('a reply', () => {

@@ -1,26 +1,17 @@
 import { type SessionId, sessionSchema } from '@fleetlm/protocol';
-import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Client } from 'pg';
+import { describe, expect, test } from 'vitest';
 import { addMember, removeMember } from '../../../src/conversation/members.ts';
 import { createSession, listSessions, readSession } from '../../../src/conversation/sessions.ts';
-import { alice, carol, createFixture, draft, type Fixture } from '../fixtures.ts';
-import { addAgents, addEndpoint, agentGroup, bot, directSession, helper, turnsOf } from './turn-fixture.ts';
+import { alice, carol, draft, type Fixture } from '../fixtures.ts';
+import { agentGroup, bot, directSession, helper, turnsOf } from './turn-fixture.ts';
+import { useTurnFixture } from './use-turn-fixture.ts';
 
 let fixture: Fixture;
 let admin: Client;
 
-beforeAll(async () => {
-  fixture = await createFixture();
-  await addAgents(fixture.db, bot, helper);
-  await addEndpoint(fixture.db, bot);
-  await addEndpoint(fixture.db, helper);
-  admin = new Client(fixture.database.target);
-  await admin.connect();
-});
-
-afterAll(async () => {
-  await admin.end();
-  await fixture[Symbol.asyncDispose]();
+useTurnFixture((world) => {
+  ({ fixture, admin } = world);
 });
 
 describe('the agents of a session', () => {

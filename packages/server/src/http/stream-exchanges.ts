@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { ParticipantId } from '@fleetlm/protocol';
+import type { LongConnections } from '../auth/disabled-participants.ts';
 import type { Principal } from '../auth/principal.ts';
 import { Flusher } from '../socket/flusher.ts';
 import { EventStream, type EventStreamLimits } from './event-stream.ts';
-import type { OpenStream } from './open-stream.ts';
+import type { StreamExchange } from './stream-exchange.ts';
 import { StreamWriting } from './stream-writing.ts';
 
-export interface OpenStreamsOptions {
+export interface StreamExchangesOptions {
   readonly limits: EventStreamLimits;
   readonly sweepMs: number;
 }
@@ -16,13 +17,13 @@ export interface OpenStreamsOptions {
  * the server drains, their token is over or their participant is disabled. One timer, which runs only while there
  * are some.
  */
-export class OpenStreams {
-  readonly #options: OpenStreamsOptions;
+export class StreamExchanges implements LongConnections {
+  readonly #options: StreamExchangesOptions;
   readonly #flusher = new Flusher();
-  readonly #open = new Set<OpenStream>();
+  readonly #open = new Set<StreamExchange>();
   #sweeper: NodeJS.Timeout | null = null;
 
-  constructor(options: OpenStreamsOptions) {
+  constructor(options: StreamExchangesOptions) {
     this.#options = options;
   }
 
@@ -32,37 +33,36 @@ export class OpenStreams {
     return new Set(ids.filter((id) => id !== null));
   }
 
-  read(response: ServerResponse, principal: Principal): EventStream {
+  addReader(response: ServerResponse, principal: Principal): EventStream {
     const { limits } = this.#options;
     return this.#add(response, new EventStream({ response, principal, flusher: this.#flusher, limits }));
   }
 
   /** For `agentId`, whom the service may have named. */
-  write(response: ServerResponse, principal: Principal, agentId: ParticipantId | null): StreamWriting {
+  addWriter(response: ServerResponse, principal: Principal, agentId: ParticipantId | null): StreamWriting {
     return this.#add(response, new StreamWriting(principal, agentId));
   }
 
-  /** The participant may read and write nothing any more. */
-  disconnect(participantId: ParticipantId): void {
-    for (const stream of this.#open) {
-      if (stream.participantId === participantId) stream.cut('the participant is disabled');
+  disabled(participantId: ParticipantId): void {
+    for (const exchange of this.#open) {
+      if (exchange.participantId === participantId) exchange.cut('the participant is disabled');
     }
   }
 
   cutAll(): void {
-    for (const stream of this.#open) stream.cut('the server is shutting down');
+    for (const exchange of this.#open) exchange.cut('the server is shutting down');
   }
 
-  #add<Stream extends OpenStream>(response: ServerResponse, stream: Stream): Stream {
-    this.#open.add(stream);
+  #add<Exchange extends StreamExchange>(response: ServerResponse, exchange: Exchange): Exchange {
+    this.#open.add(exchange);
     this.#sweeper ??= setInterval(() => this.#sweep(), this.#options.sweepMs).unref();
-    response.once('close', () => this.#leave(stream));
-    return stream;
+    response.once('close', () => this.#leave(exchange));
+    return exchange;
   }
 
-  #leave(stream: OpenStream): void {
-    stream.end?.();
-    this.#open.delete(stream);
+  #leave(exchange: StreamExchange): void {
+    exchange.left?.();
+    this.#open.delete(exchange);
     if (this.#open.size > 0 || this.#sweeper === null) return;
     clearInterval(this.#sweeper);
     this.#sweeper = null;
@@ -70,9 +70,10 @@ export class OpenStreams {
 
   #sweep(): void {
     const nowMs = performance.now();
-    for (const stream of this.#open) {
-      if (stream.expiresAtMs !== null && Date.now() >= stream.expiresAtMs) stream.cut('the token is over');
-      stream.sweep?.(nowMs);
+    for (const exchange of this.#open) {
+      const { expiresAtMs } = exchange;
+      if (expiresAtMs !== null && Date.now() >= expiresAtMs) exchange.cut('the token is over');
+      exchange.sweep?.(nowMs);
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { ParticipantId } from '@fleetlm/protocol';
 
 /** A call that lasts as long as a stream runs. */
-export interface OpenStream {
+export interface StreamExchange {
   /** Who may be disabled meanwhile; null: the service, for nobody. */
   readonly participantId: ParticipantId | null;
   readonly expiresAtMs: number | null;
@@ -10,5 +10,5 @@ export interface OpenStream {
   /** Called about every second. */
   sweep?(nowMs: number): void;
   /** The response is over. */
-  end?(): void;
+  left?(): void;
 }

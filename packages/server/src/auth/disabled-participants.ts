@@ -2,18 +2,16 @@ import type { ParticipantId } from '@fleetlm/protocol';
 import type { ParticipantDirectory } from '../conversation/participant-directory.ts';
 import type { Log } from '../lib/log.ts';
 import { PeriodicCheck } from '../runtime/periodic-check.ts';
-import type { CloseReason } from './connection.ts';
-import type { SocketServer } from './socket-server.ts';
 
-interface StreamCallers {
+/** What lasts longer than the check of who began it: sockets, and calls that read or write a stream. */
+export interface LongConnections {
   readonly participantIds: ReadonlySet<ParticipantId>;
-  disconnect(participantId: ParticipantId): void;
+  /** Closes all those of a participant, which may do nothing any more. */
+  disabled(participantId: ParticipantId): void;
 }
 
 interface DisabledParticipantsOptions {
-  readonly sockets: Pick<SocketServer, 'participantIds' | 'disconnect'>;
-  /** Who reads and writes streams without a socket. */
-  readonly streams: StreamCallers;
+  readonly connections: readonly LongConnections[];
   readonly directory: Pick<ParticipantDirectory, 'findDisabled' | 'listen'>;
   readonly log: Log;
   /** For tests: seconds are long. */
@@ -26,12 +24,10 @@ const defaultIntervalMs = 4_000;
 /** Ids of one query, so that it stays a matter of milliseconds. */
 const maxIdsPerQuery = 10_000;
 
-const disabled: CloseReason = { code: 1008, reason: 'participant_disabled' };
-
 /**
- * Closes the sockets and streams of participants that are disabled: at once when that was done on this node, at the next
- * check when it was done on another, or in the database itself. A check is one query for all who are connected;
- * one per socket or per frame would cost more, and would miss those who only listen.
+ * Closes what participants that are disabled have open: at once when that was done on this node, at the next check when
+ * it was done on another, or in the database itself. A check is one query for all who are connected; one per socket or
+ * per frame would cost more, and would miss those who only listen.
  *
  * Started and stopped by `server.ts`.
  */
@@ -45,7 +41,7 @@ export class DisabledParticipants {
   }
 
   start(): void {
-    this.#options.directory.listen((id) => this.#disconnect(id));
+    this.#options.directory.listen((id) => this.#tell(id));
     this.#checks.start();
   }
 
@@ -54,12 +50,12 @@ export class DisabledParticipants {
   }
 
   async #check(): Promise<void> {
-    const { sockets, streams, directory, log } = this.#options;
-    const ids = [...new Set([...sockets.participantIds, ...streams.participantIds])];
+    const { connections, directory, log } = this.#options;
+    const ids = [...new Set(connections.flatMap(({ participantIds }) => [...participantIds]))];
     try {
       while (ids.length > 0) {
         for (const id of await directory.findDisabled(ids.splice(0, maxIdsPerQuery))) {
-          this.#disconnect(id);
+          this.#tell(id);
         }
       }
     } catch (error) {
@@ -67,9 +63,7 @@ export class DisabledParticipants {
     }
   }
 
-  #disconnect(id: ParticipantId): void {
-    const { sockets, streams } = this.#options;
-    sockets.disconnect(id, disabled);
-    streams.disconnect(id);
+  #tell(id: ParticipantId): void {
+    for (const each of this.#options.connections) each.disabled(id);
   }
 }

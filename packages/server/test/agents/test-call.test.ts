@@ -2,7 +2,7 @@ import { messageSchema, sessionSchema } from '@fleetlm/protocol';
 import { RawHttpServer, type RawRequest } from '@fleetlm/testkit';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { EndpointFixture } from './endpoint-fixture.ts';
+import { EndpointFixture } from './endpoints/endpoint-fixture.ts';
 
 const names: Record<string, readonly string[]> = {};
 let fixture: EndpointFixture;

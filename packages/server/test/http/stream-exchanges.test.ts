@@ -5,7 +5,7 @@ import { waitUntil } from '@fleetlm/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Principal, service } from '../../src/auth/principal.ts';
 import type { EventStreamLimits } from '../../src/http/event-stream.ts';
-import { OpenStreams } from '../../src/http/open-streams.ts';
+import { StreamExchanges } from '../../src/http/stream-exchanges.ts';
 
 const limits: EventStreamLimits = { maxQueuedBytes: 64 << 10, stallMs: 10_000, quietMs: 10_000 };
 const alice: Principal = { kind: 'participant', participantId: 'user:alice' as ParticipantId };
@@ -25,10 +25,10 @@ afterEach(async () => {
 
 /** A reader of a stream that has begun, and what it has got. */
 async function read(changed: Partial<EventStreamLimits> = {}, principal: Principal = alice) {
-  const streams = new OpenStreams({ limits: { ...limits, ...changed }, sweepMs: 10 });
-  const opened = Promise.withResolvers<ReturnType<OpenStreams['read']>>();
+  const exchanges = new StreamExchanges({ limits: { ...limits, ...changed }, sweepMs: 10 });
+  const opened = Promise.withResolvers<ReturnType<StreamExchanges['addReader']>>();
   answer = (response) => {
-    const stream = streams.read(response, principal);
+    const stream = exchanges.addReader(response, principal);
     stream.begun([{ type: 'start' }]);
     opened.resolve(stream);
   };
@@ -43,7 +43,7 @@ async function read(changed: Partial<EventStreamLimits> = {}, principal: Princip
     reader.isClosed = true;
   });
   socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  return { streams, stream: await opened.promise, reader };
+  return { exchanges, stream: await opened.promise, reader };
 }
 
 test('shows chunks as they come, and ends with [DONE]', async () => {
@@ -121,15 +121,15 @@ test('the end of a token is the end of the reading', async () => {
 });
 
 test('those of a participant can be cut, and all; nothing is left then', async () => {
-  const { streams, reader } = await read();
-  expect([...streams.participantIds]).toEqual(['user:alice']);
-  streams.disconnect('user:bob' as ParticipantId);
-  streams.disconnect('user:alice' as ParticipantId);
+  const { exchanges, reader } = await read();
+  expect([...exchanges.participantIds]).toEqual(['user:alice']);
+  exchanges.disabled('user:bob' as ParticipantId);
+  exchanges.disabled('user:alice' as ParticipantId);
   await waitUntil(() => reader.isClosed);
-  await waitUntil(() => streams.participantIds.size === 0);
+  await waitUntil(() => exchanges.participantIds.size === 0);
   const other = await read({}, service);
-  expect(other.streams.participantIds.size).toBe(0);
-  other.streams.cutAll();
+  expect(other.exchanges.participantIds.size).toBe(0);
+  other.exchanges.cutAll();
   await waitUntil(() => other.reader.isClosed);
 });
 
