@@ -121,12 +121,23 @@ export class TurnAnswer {
     }
   }
 
-  /** Ends a turn that came to nothing: people are told by a message of the system. */
-  async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<void> {
+  /** Ends a turn that came to nothing: people are told by a message of the system. Says how it really ended. */
+  async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<TurnEnd | null> {
     const error = operatorsText(shortfall);
     const drafts = [noticeDraft(this.#replyFacts(status, error), shortfall.reason)];
     const outcome = await this.#conclude({ status, error, drafts });
-    if (outcome.kind === 'stop_requested') await this.end('stopped', null);
+    switch (outcome.kind) {
+      case 'ended':
+        return status;
+      case 'stop_requested': {
+        const result = await this.end('stopped', null);
+        return result && turnEndOf(result.termination);
+      }
+      case 'refused':
+        return 'failed';
+      case 'lost':
+        return null;
+    }
   }
 
   async #open(chunk: Chunk): Promise<boolean> {

@@ -1,5 +1,7 @@
+import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { RunningStream } from '../../streams/running-stream.ts';
+import type { Termination } from '../../streams/termination.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
 import { type DeliveryFacts, logDelivery } from './delivery-log.ts';
@@ -8,7 +10,7 @@ import { persist } from './persist.ts';
 import { type PreparedCall, prepareCall } from './prepare-call.ts';
 import type { RunningTurn } from './running-turn.ts';
 import { readSegments } from './stream-segments.ts';
-import { type AnswerResult, TurnAnswer } from './turn-answer.ts';
+import { type AnswerResult, type Shortfall, TurnAnswer } from './turn-answer.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** What is to happen next to the session of a turn that was run. */
@@ -84,7 +86,7 @@ export class TurnRun {
     try {
       return await this.#run();
     } catch (error) {
-      return this.#failed(error);
+      return this.#lose(error);
     } finally {
       this.#trace?.end(this.#errorReason);
     }
@@ -98,9 +100,9 @@ export class TurnRun {
     try {
       this.#answer.resume(this.turn.stream!, []);
       const failure = await this.#read(source);
-      return this.#note(await this.#answer.end(terminationAfter(failure), failure));
+      return await this.#endAs(terminationAfter(failure), failure);
     } catch (error) {
-      this.#failed(error);
+      this.#lose(error);
       return null;
     } finally {
       this.#trace?.end(this.#errorReason);
@@ -129,18 +131,15 @@ export class TurnRun {
     this.#answer.resume(stream, await this.#persist(() => readSegments(this.#parts.db, stream.id)));
     const detail = 'the node that streamed it is gone';
     const termination = this.turn.stopRequested ? 'stopped' : 'interrupted';
-    this.#note(await this.#answer.end(termination, { reason: 'interrupted', detail }));
+    await this.#endAs(termination, { reason: 'interrupted', detail });
     return over;
   }
 
   async #attempt({ endpoint, facts, body }: Prepared): Promise<RunOutcome> {
     const { webhooks, failpoints } = this.#parts;
     if (this.turn.attempt > Math.max(endpoint.maxAttempts, maxTakeovers)) {
-      await this.#answer.fail('dead', {
-        reason: 'too_many_attempts',
-        detail: 'nodes that called it are gone',
-      });
-      return over;
+      const detail = 'nodes that called it are gone';
+      return this.#fail('dead', { reason: 'too_many_attempts', detail });
     }
     if (failpoints.isSet('before_call')) await failpoints.reach('before_call');
     const calledMs = performance.now();
@@ -159,7 +158,7 @@ export class TurnRun {
     const call = { latencyMs, excerpt: this.#excerpt, httpStatus: outcome.status };
     if (failure !== null && !this.#answer.hasBegun) return this.#afterFailure(failure, endpoint, call);
     this.#log(call, failure === null ? 'sent' : 'failed', failure);
-    this.#note(await this.#answer.end(terminationAfter(failure), failure));
+    await this.#endAs(terminationAfter(failure), failure);
     return over;
   }
 
@@ -197,16 +196,12 @@ export class TurnRun {
     const step = decideNextStep(failure, turn.attempt, endpoint, Math.random());
     this.#log(call, step.kind === 'retry' ? 'retry' : 'failed', failure);
     if (failure.reason === 'gone') await this.#persist(() => endpoints.disable(turn.agentId, failure.detail));
-    if (step.kind === 'end') {
-      await this.#answer.fail(step.status, failure);
-      this.#parts.metrics.turnEnded(step.status, this.#ageMs);
-      return over;
-    }
+    if (step.kind === 'end') return this.#fail(step.status, failure);
     const error = `${failure.reason}: ${failure.detail}`;
     const isWaiting = await this.#persist(() => store.retry(turn, step.delayMs, error));
     if (isWaiting) return { retryInMs: step.delayMs };
     // A stop was first, or another node: that decides.
-    this.#note(await this.#answer.end('stopped', null));
+    await this.#endAs('stopped', null);
     return over;
   }
 
@@ -216,25 +211,33 @@ export class TurnRun {
       const isGivenBack = await this.#persist(() => this.#parts.store.release(this.turn));
       if (isGivenBack) return over;
     }
-    this.#note(await this.#answer.end(cut, null));
+    await this.#endAs(cut, null);
     return over;
   }
 
   /** Where the agent or the session is gone there is nobody to tell. */
   async #endUncalled(reason: Exclude<PreparedCall['problem'], null>): Promise<RunOutcome> {
-    const { store, metrics } = this.#parts;
-    if (reason === 'no_endpoint') await this.#answer.fail('failed', { reason, detail: 'it was removed' });
-    else if (!(await this.#persist(() => store.end(this.turn, 'failed', reason)))) {
-      this.#note(await this.#answer.end('stopped', null));
-      return over;
-    }
-    metrics.turnEnded('failed', this.#ageMs);
+    if (reason === 'no_endpoint') return this.#fail('failed', { reason, detail: 'it was removed' });
+    const isEnded = await this.#persist(() => this.#parts.store.end(this.turn, 'failed', reason));
+    if (isEnded) this.#note('failed');
+    else await this.#endAs('stopped', null);
     return over;
   }
 
-  #note(result: AnswerResult): AnswerResult {
-    if (result !== null) this.#parts.metrics.turnEnded(turnEndOf(result.termination), this.#ageMs);
+  async #endAs(termination: Termination, shortfall: Shortfall | null): Promise<AnswerResult> {
+    const result = await this.#answer.end(termination, shortfall);
+    this.#note(result && turnEndOf(result.termination));
     return result;
+  }
+
+  async #fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<RunOutcome> {
+    this.#note(await this.#answer.fail(status, shortfall));
+    return over;
+  }
+
+  /** The one place that counts ends; null: the turn was lost, and ends elsewhere. */
+  #note(end: TurnEnd | null): void {
+    if (end !== null) this.#parts.metrics.turnEnded(end, this.#ageMs);
   }
 
   get #ageMs(): number {
@@ -262,7 +265,7 @@ export class TurnRun {
   }
 
   /** A fault of ours. The turn's lease runs out, and whoever takes it over ends or calls it again. */
-  #failed(error: unknown): RunOutcome {
+  #lose(error: unknown): RunOutcome {
     if (this.#cut !== 'lost') {
       this.#parts.log.error({ err: error, turn_id: this.turn.id }, 'a turn failed');
       this.abandon();
