@@ -183,7 +183,7 @@ export class Dispatcher implements TurnControl {
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const { claimed, waiting, interruptible } = await store.claim(sessionIds, {
+    const { claimed, waiting, givingWay } = await store.claim(sessionIds, {
       slots: this.#slots.agents(),
       freePerAgent: Math.min(limits.maxTurnsPerAgent, limit),
       runningIds: [...this.#running.keys()],
@@ -191,12 +191,12 @@ export class Dispatcher implements TurnControl {
     });
     for (const turn of claimed) this.#launch(turn);
     for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
-    await this.#interrupt(interruptible);
+    await this.#giveWay(givingWay);
   }
 
-  async #interrupt(turns: Claims['interruptible']): Promise<void> {
+  async #giveWay(turns: Claims['givingWay']): Promise<void> {
     for (const { id, sessionId } of turns) {
-      if (!(await this.#options.store.interrupt(id))) continue;
+      if (!(await this.#options.store.giveWay(id))) continue;
       const running = this.#running.get(id);
       // Its end wakes the session; one that waited for its next attempt has ended by this.
       if (running) running.run.stop();

@@ -16,8 +16,8 @@ export interface Claims {
     readonly sessionId: SessionId;
     readonly dueInMs: number;
   }[];
-  /** Running turns that a pending one may interrupt. */
-  readonly interruptible: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
+  /** Running turns that the pending one behind them does not wait for. */
+  readonly givingWay: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
 }
 
 export interface ClaimOptions {
@@ -37,7 +37,7 @@ export interface TurnState {
 }
 
 interface FoundRow {
-  readonly found: 'claimed' | 'waiting' | 'interruptible';
+  readonly found: 'claimed' | 'waiting' | 'gives_way';
   readonly id: TurnId;
   readonly agent_id: ParticipantId;
   readonly session_id: SessionId;
@@ -65,7 +65,7 @@ const renewStatement = statement('renew-leases');
 const openStreamStatement = statement('open-stream');
 const endStatement = statement('end-turn');
 const stopStatement = statement('stop-turn');
-const interruptStatement = statement('interrupt-turn');
+const giveWayStatement = statement('give-way');
 const openWrittenStatement = statement('open-written-turn');
 
 /**
@@ -102,7 +102,7 @@ export class TurnStore {
         sessionId: row.session_id,
         dueInMs: row.due_in_ms ?? 0,
       })),
-      interruptible: found('interruptible').map((row) => ({ id: row.id, sessionId: row.session_id })),
+      givingWay: found('gives_way').map((row) => ({ id: row.id, sessionId: row.session_id })),
     };
   }
 
@@ -180,8 +180,8 @@ export class TurnStore {
   }
 
   /** Stops a running turn for the pending one behind it; false when it is ending, or nothing waits. */
-  async interrupt(id: TurnId): Promise<boolean> {
-    return (await this.#db.query(interruptStatement, [id])).length > 0;
+  async giveWay(id: TurnId): Promise<boolean> {
+    return (await this.#db.query(giveWayStatement, [id])).length > 0;
   }
 
   /** Opens the turn of a stream that an agent writes; null while another turn of it runs in the session. */

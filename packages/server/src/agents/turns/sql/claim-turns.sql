@@ -1,4 +1,4 @@
--- Claims what is due in some sessions, and tells what is not due yet, and what a due one may interrupt.
+-- Claims what is due in some sessions, and tells what is not due yet, and what gives way to a due one.
 -- $1 session ids  $2 who claims  $3 the lease, ms
 -- $4, $5 agents that have turns here, and how many more each may have  $6 how many any other agent may have
 -- $7 turns that run here: with a lease that could not be renewed they are still ours
@@ -74,8 +74,8 @@ from wanted
 join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
 where t.next_attempt_at > statement_timestamp()
 union all
--- The running turn that a pending one may interrupt.
-select 'interruptible', r.id, r.agent_id, r.session_id, r.from_seq, r.to_seq, r.attempt, r.epoch, r.hop, null, null, false,
+-- The running turn that a pending one does not wait for.
+select 'gives_way', r.id, r.agent_id, r.session_id, r.from_seq, r.to_seq, r.attempt, r.epoch, r.hop, null, null, false,
   r.is_written, 0, null
 from wanted
 join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
