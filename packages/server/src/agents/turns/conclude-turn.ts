@@ -4,7 +4,7 @@ import type { Appender } from '../../conversation/append/appender.ts';
 import type { Draft, Outcome } from '../../conversation/append/draft.ts';
 import type { Log } from '../../lib/log.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
-import { delayMs, persist } from './persist.ts';
+import { persist, persistDelayMs } from './persist.ts';
 import type { RunningTurn } from './running-turn.ts';
 import type { TurnStore } from './turn-store.ts';
 
@@ -59,7 +59,7 @@ export async function concludeTurn(
       { turn_id: turn.id, outcome: outcome.kind },
       'the end of a turn is not stored yet, trying again',
     );
-    await sleep(delayMs(attempt), undefined, { signal });
+    await sleep(persistDelayMs(attempt), undefined, { signal });
   }
 }
 
