@@ -9,10 +9,10 @@ import type { StreamEnding } from '../../streams/stream-assembler.ts';
 import type { Termination } from '../../streams/termination.ts';
 import type { AnswerContent } from '../answer/answer-event.ts';
 import { type Conclusion, type ConclusionOutcome, concludeTurn } from './conclude-turn.ts';
-import { turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import type { RunningTurn } from './running-turn.ts';
 import { messageDrafts, noticeDraft, streamDraft } from './turn-drafts.ts';
+import { turnEndOf } from './turn-end.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** Why an answer fell short, for operators; people are told the reason only. */

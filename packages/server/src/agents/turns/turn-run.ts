@@ -4,13 +4,14 @@ import type { RunningStream } from '../../streams/running-stream.ts';
 import type { Termination } from '../../streams/termination.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
+import { decideAfterFailure, mayAttempt } from './after-failure.ts';
 import { type DeliveryFacts, logDelivery } from './delivery-log.ts';
-import { decideNextStep, terminationAfter, turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import { type PreparedCall, prepareCall } from './prepare-call.ts';
 import type { RunningTurn } from './running-turn.ts';
 import { readSegments } from './stream-segments.ts';
 import { type AnswerResult, type Shortfall, TurnAnswer } from './turn-answer.ts';
+import { terminationAfter, turnEndOf } from './turn-end.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** What is to happen next to the session of a turn that was run. */
@@ -23,9 +24,6 @@ export interface RunOutcome {
 type Cut = 'stopped' | 'interrupted' | 'lost';
 
 type Prepared = Extract<PreparedCall, { problem: null }>;
-
-/** A turn whose call ends its node each time must not end all of them for ever. */
-const maxTakeovers = 20;
 
 const over: RunOutcome = { retryInMs: null };
 
@@ -137,7 +135,7 @@ export class TurnRun {
 
   async #attempt({ endpoint, facts, body }: Prepared): Promise<RunOutcome> {
     const { webhooks, failpoints } = this.#parts;
-    if (this.turn.attempt > Math.max(endpoint.maxAttempts, maxTakeovers)) {
+    if (!mayAttempt(this.turn.attempt, endpoint)) {
       const detail = 'nodes that called it are gone';
       return this.#fail('dead', { reason: 'too_many_attempts', detail });
     }
@@ -193,7 +191,7 @@ export class TurnRun {
     const { store, endpoints } = this.#parts;
     const { turn } = this;
     this.#errorReason = failure.reason;
-    const step = decideNextStep(failure, turn.attempt, endpoint, Math.random());
+    const step = decideAfterFailure(failure, turn.attempt, endpoint, Math.random());
     this.#log(call, step.kind === 'retry' ? 'retry' : 'failed', failure);
     if (failure.reason === 'gone') await this.#persist(() => endpoints.disable(turn.agentId, failure.detail));
     if (step.kind === 'end') return this.#fail(step.status, failure);
