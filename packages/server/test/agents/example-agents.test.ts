@@ -9,6 +9,7 @@ import {
   signatureHeaders,
 } from '../../src/agents/webhook/signature.ts';
 import { StreamAssembler } from '../../src/streams/stream-assembler.ts';
+import { foldAll } from '../streams/sdk-messages.ts';
 import { callOf, failureOf, localClient, readToEnd, signingSecret } from './webhook/call-fixture.ts';
 
 /** The agents of examples/agents, started as their users start them, and called as FleetLM calls. */
@@ -135,8 +136,8 @@ async function answerOf(name: Name, body: Buffer) {
   expect(end).toMatchObject({ failure: null, droppedLines: 0 });
   const chunks = events.map((event) => (event.kind === 'chunk' ? event.chunk : expect.fail(event.kind)));
   const stream = new StreamAssembler();
-  for (const chunk of chunks) stream.push(chunk, 1, 0);
-  expect(stream.brokenChunks).toBe(0);
+  for (const chunk of chunks) stream.push(chunk, 0);
+  expect(foldAll(chunks).dropped).toEqual([]);
   expect(stream.ending).toMatchObject({ termination: 'finish', problem: null });
   return {
     parts: stream.ending!.message.parts,

@@ -156,8 +156,7 @@ export class TurnAnswer {
   }
 
   #push(stream: RunningStream, chunk: Chunk): boolean {
-    // The reader of the answer has counted the bytes, and keeps the limit.
-    stream.push(chunk, 0);
+    stream.push(chunk);
     return stream.ending === null;
   }
 
