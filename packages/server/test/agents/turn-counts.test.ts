@@ -2,6 +2,9 @@ import {
   AgentServer,
   answerText,
   answerWith,
+  beginStream,
+  finishStream,
+  quietLog,
   startTestServer,
   type TestServer,
   waitUntil,
@@ -10,14 +13,16 @@ import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type AgentSession, say, startAgentSession, turnsAtRest } from './fixtures.ts';
 
-/** What `fleetlm_agent_turns_total` says of turns that came to nothing: how they really ended. */
+/** What operators are told of turns: `fleetlm_agent_turns_total` says how they really ended. */
 
 let server: TestServer;
 let agent: AgentServer;
 let database: Client;
+const logged: object[] = [];
 
 beforeAll(async () => {
-  server = await startTestServer();
+  const log = { ...quietLog, debug: (fields: object) => void logged.push(fields) };
+  server = await startTestServer({ overrides: { log } });
   agent = await AgentServer.start();
   database = new Client({ connectionString: server.database.url });
   await database.connect();
@@ -85,4 +90,17 @@ test('too many takeovers: dead', async () => {
   expect(ends).toEqual({ dead: 1 });
   const [turn] = await turnsAtRest(server, session);
   expect(turn.error).toBe('too_many_attempts: nodes that called it are gone');
+});
+
+test('lines that are no chunks are dropped, and the log says how many', async () => {
+  agent.answer = (response) => {
+    beginStream(response);
+    response.write('data: {"type": 7}\n\ndata: {"type":\n\n');
+    finishStream(response);
+  };
+  const session = await startAgentSession(server, agent);
+  await say(server, session);
+  const [turn] = await turnsAtRest(server, session);
+  expect(turn.status).toBe('completed');
+  expect(logged).toContainEqual({ turn_id: turn.id, dropped_lines: 2 });
 });

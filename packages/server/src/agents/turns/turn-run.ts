@@ -2,6 +2,7 @@ import type { TurnEnd } from '../../observability/labels.ts';
 import type { Trace } from '../../observability/tracing.ts';
 import type { RunningStream } from '../../streams/running-stream.ts';
 import type { Termination } from '../../streams/termination.ts';
+import type { AnswerEvent } from '../answer/answer-event.ts';
 import { type AnswerSource, readAnswer } from '../answer/read-answer.ts';
 import type { CallFailure } from '../call-failure.ts';
 import { decideAfterFailure, mayAttempt } from './after-failure.ts';
@@ -162,9 +163,19 @@ export class TurnRun {
 
   /** Reads an answer to its end, or to where nothing more is wanted; says why it fell short. */
   async #read(source: AnswerSource): Promise<CallFailure | null> {
+    let droppedLines = 0;
+    const onDropped = () => void droppedLines++;
+    try {
+      return await this.#take(readAnswer(source, onDropped));
+    } finally {
+      this.#tellDropped(droppedLines);
+    }
+  }
+
+  async #take(events: AsyncIterable<AnswerEvent>): Promise<CallFailure | null> {
     const { failpoints, metrics } = this.#parts;
     let isFirst = true;
-    for await (const event of readAnswer(source)) {
+    for await (const event of events) {
       if (event.kind === 'end') {
         this.#excerpt = event.excerpt;
         this.#errorReason = event.failure?.reason ?? null;
@@ -177,6 +188,15 @@ export class TurnRun {
       if (failpoints.isSet('mid_stream')) await failpoints.reach('mid_stream');
     }
     return null;
+  }
+
+  /** They are dropped so that one bad line ends no answer; whoever looks for a lost word finds them here. */
+  #tellDropped(lines: number): void {
+    if (lines === 0) return;
+    this.#parts.log.debug(
+      { turn_id: this.turn.id, dropped_lines: lines },
+      'lines of an answer were no chunks',
+    );
   }
 
   async #afterFailure(
