@@ -56,7 +56,8 @@ export class Dispatcher implements TurnControl {
   /** A turn may have been left because of a limit: the next end looks for it. */
   #isStarved = false;
   #starvedTimer: NodeJS.Timeout | null = null;
-  #state: 'idle' | 'running' | 'draining' = 'idle';
+  /** From the start to a drain: it claims, and lets agents write. */
+  #isOpen = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -82,7 +83,7 @@ export class Dispatcher implements TurnControl {
   }
 
   start(): void {
-    this.#state = 'running';
+    this.#isOpen = true;
     for (const check of this.#checks) {
       check.start();
       // What was left before this start waits no longer.
@@ -92,7 +93,7 @@ export class Dispatcher implements TurnControl {
 
   /** Turns may be due in these sessions: they are claimed at once. */
   wake(sessionIds: Iterable<SessionId>): void {
-    if (this.#state !== 'running') return;
+    if (!this.#isOpen) return;
     this.#due.add(sessionIds);
     this.#claimSoon();
   }
@@ -130,7 +131,7 @@ export class Dispatcher implements TurnControl {
     sessionId: SessionId,
     source: AnswerSource,
   ): Promise<Result<WrittenStream>> {
-    if (this.#state !== 'running') return fail(wireError('draining'));
+    if (!this.#isOpen) return fail(wireError('draining'));
     return this.#written.write(agentId, sessionId, source);
   }
 
@@ -139,7 +140,7 @@ export class Dispatcher implements TurnControl {
    * shown ends as interrupted, the others are for whoever comes next.
    */
   async drain(signal: AbortSignal, timeMs: number): Promise<void> {
-    this.#state = 'draining';
+    this.#isOpen = false;
     this.#due.stop();
     await this.#claiming;
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -151,7 +152,7 @@ export class Dispatcher implements TurnControl {
   /** What still runs is left to whoever takes it over. */
   async close(): Promise<void> {
     const leftovers = this.#running.size;
-    this.#state = 'draining';
+    this.#isOpen = false;
     await Promise.all(this.#checks.map((check) => check.stop()));
     if (this.#starvedTimer) clearTimeout(this.#starvedTimer);
     this.#due.stop();
@@ -170,7 +171,7 @@ export class Dispatcher implements TurnControl {
   }
 
   async #claimAll(): Promise<void> {
-    while (!this.#due.isEmpty && this.#state === 'running') {
+    while (!this.#due.isEmpty && this.#isOpen) {
       const { free } = this.#slots;
       if (free <= 0) break;
       const sessionIds = this.#due.take();
@@ -237,7 +238,7 @@ export class Dispatcher implements TurnControl {
   }
 
   #wakeIn(turn: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
-    if (this.#state === 'running') this.#due.addLater(turn, ms);
+    if (this.#isOpen) this.#due.addLater(turn, ms);
   }
 
   async #renew(): Promise<void> {
@@ -266,7 +267,7 @@ export class Dispatcher implements TurnControl {
 
   async #sweep(): Promise<void> {
     this.#isStarved = false;
-    if (this.#state !== 'running') return;
+    if (!this.#isOpen) return;
     const { store, limits } = this.#options;
     const { maxTurnsPerAgent } = limits;
     const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);

@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import { fail, ok, type Result } from '../../lib/result.ts';
 import type { Database } from '../../storage/schema.ts';
-import { turnColumns } from './turn-log.ts';
+import { turnColumns } from './list-turns.ts';
 
 /** Turns whose messages nobody has answered, and that nobody will call again by itself. */
 const unanswered: ReadonlySet<TurnStatus> = new Set(['failed', 'dead', 'stopped']);
