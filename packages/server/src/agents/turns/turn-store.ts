@@ -36,11 +36,25 @@ export interface TurnState {
   readonly stopRequested: boolean;
 }
 
-interface FoundRow {
-  readonly found: 'claimed' | 'waiting' | 'gives_way';
+type FoundRow = ClaimedRow | WaitingRow | GivingWayRow;
+
+interface FoundFacts {
   readonly id: TurnId;
-  readonly agent_id: ParticipantId;
   readonly session_id: SessionId;
+}
+
+interface WaitingRow extends FoundFacts {
+  readonly found: 'waiting';
+  readonly due_in_ms: number;
+}
+
+interface GivingWayRow extends FoundFacts {
+  readonly found: 'gives_way';
+}
+
+interface ClaimedRow extends FoundFacts {
+  readonly found: 'claimed';
+  readonly agent_id: ParticipantId;
   readonly from_seq: number;
   readonly to_seq: number;
   readonly attempt: number;
@@ -51,7 +65,6 @@ interface FoundRow {
   readonly stop_requested: boolean;
   readonly is_written: boolean;
   readonly age_ms: number;
-  readonly due_in_ms: number | null;
 }
 
 /**
@@ -94,16 +107,7 @@ export class TurnStore {
       textArray(runningIds),
       limit,
     ]);
-    const found = (what: FoundRow['found']) => rows.filter((row) => row.found === what);
-    return {
-      claimed: found('claimed').map(toRunningTurn),
-      waiting: found('waiting').map((row) => ({
-        id: row.id,
-        sessionId: row.session_id,
-        dueInMs: row.due_in_ms ?? 0,
-      })),
-      givingWay: found('gives_way').map((row) => ({ id: row.id, sessionId: row.session_id })),
-    };
+    return toClaims(rows);
   }
 
   /** Sessions with something to claim, so many of each agent at most. */
@@ -218,7 +222,20 @@ function statement(name: string) {
   return { name, text: loadSql(new URL(`./sql/${name}.sql`, import.meta.url)) };
 }
 
-function toRunningTurn(row: FoundRow): RunningTurn {
+function toClaims(rows: readonly FoundRow[]): Claims {
+  const claimed: RunningTurn[] = [];
+  const waiting: Claims['waiting'][number][] = [];
+  const givingWay: Claims['givingWay'][number][] = [];
+  for (const row of rows) {
+    const { id, session_id: sessionId } = row;
+    if (row.found === 'claimed') claimed.push(toRunningTurn(row));
+    else if (row.found === 'waiting') waiting.push({ id, sessionId, dueInMs: row.due_in_ms });
+    else givingWay.push({ id, sessionId });
+  }
+  return { claimed, waiting, givingWay };
+}
+
+function toRunningTurn(row: ClaimedRow): RunningTurn {
   const { stream_id: streamId, message_id: messageId } = row;
   return {
     id: row.id,
