@@ -35,7 +35,7 @@ export async function listTurns(
   agentId: ParticipantId,
   filter: TurnFilter,
 ): Promise<Turn[]> {
-  return (await selectTurns(db, agentId, filter).execute()) as Turn[];
+  return await selectTurns(db, agentId, filter).execute();
 }
 
 export function selectTurns(

@@ -44,7 +44,7 @@ export async function redeliverTurn(
     )
     .returning(turnColumns)
     .executeTakeFirst();
-  return made ? ok(made as Turn) : fail(wireError('turn_pending'));
+  return made ? ok(made) : fail(wireError('turn_pending'));
 }
 
 function findTurn(db: Kysely<Database>, agentId: ParticipantId, turnId: TurnId) {
