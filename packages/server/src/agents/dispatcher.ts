@@ -9,12 +9,13 @@ import type { AnswerSource } from './answer/read-answer.ts';
 import { DueSessions } from './due-sessions.ts';
 import type { TurnControl, WrittenStream } from './turn-control.ts';
 import { TurnSlots } from './turn-slots.ts';
+import { CalledRun, type RunOutcome } from './turns/called-run.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
 import type { RunningTurn } from './turns/running-turn.ts';
 import { SegmentSaver } from './turns/segment-saver.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
-import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
+import { TurnRun } from './turns/turn-run.ts';
 import { type Claims, leaseMs } from './turns/turn-store.ts';
 import { WrittenStreams } from './written-streams.ts';
 
@@ -211,7 +212,7 @@ export class Dispatcher implements TurnControl {
     if (this.#stoppedEarly.has(turn.id)) run.stop();
     this.#slots.take(agentId);
     if (this.#slots.freeOf(agentId) <= 0) this.#isStarved = true;
-    void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
+    void this.#keep(run, new CalledRun(run, this.#options).call()).then(({ retryInMs }: RunOutcome) => {
       this.#slots.release(agentId);
       if (this.#isStarved) this.#sweepSoon();
       if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
