@@ -9,12 +9,13 @@ import type { AnswerSource } from './answer/read-answer.ts';
 import { DueSessions } from './due-sessions.ts';
 import type { TurnControl, WrittenStream } from './turn-control.ts';
 import { TurnSlots } from './turn-slots.ts';
+import { CalledRun, type RunOutcome } from './turns/called-run.ts';
 import { pruneDeliveries } from './turns/delivery-log.ts';
 import type { RunningTurn } from './turns/running-turn.ts';
 import { SegmentSaver } from './turns/segment-saver.ts';
 import { hopLimitDraft } from './turns/turn-drafts.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
-import { type RunOutcome, TurnRun } from './turns/turn-run.ts';
+import { TurnRun } from './turns/turn-run.ts';
 import { type Claims, leaseMs } from './turns/turn-store.ts';
 import { WrittenStreams } from './written-streams.ts';
 
@@ -56,7 +57,8 @@ export class Dispatcher implements TurnControl {
   /** A turn may have been left because of a limit: the next end looks for it. */
   #isStarved = false;
   #starvedTimer: NodeJS.Timeout | null = null;
-  #state: 'idle' | 'running' | 'draining' = 'idle';
+  /** From the start to a drain: it claims, and lets agents write. */
+  #isOpen = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -82,7 +84,7 @@ export class Dispatcher implements TurnControl {
   }
 
   start(): void {
-    this.#state = 'running';
+    this.#isOpen = true;
     for (const check of this.#checks) {
       check.start();
       // What was left before this start waits no longer.
@@ -92,7 +94,7 @@ export class Dispatcher implements TurnControl {
 
   /** Turns may be due in these sessions: they are claimed at once. */
   wake(sessionIds: Iterable<SessionId>): void {
-    if (this.#state !== 'running') return;
+    if (!this.#isOpen) return;
     this.#due.add(sessionIds);
     this.#claimSoon();
   }
@@ -130,7 +132,7 @@ export class Dispatcher implements TurnControl {
     sessionId: SessionId,
     source: AnswerSource,
   ): Promise<Result<WrittenStream>> {
-    if (this.#state !== 'running') return fail(wireError('draining'));
+    if (!this.#isOpen) return fail(wireError('draining'));
     return this.#written.write(agentId, sessionId, source);
   }
 
@@ -139,7 +141,7 @@ export class Dispatcher implements TurnControl {
    * shown ends as interrupted, the others are for whoever comes next.
    */
   async drain(signal: AbortSignal, timeMs: number): Promise<void> {
-    this.#state = 'draining';
+    this.#isOpen = false;
     this.#due.stop();
     await this.#claiming;
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -151,7 +153,7 @@ export class Dispatcher implements TurnControl {
   /** What still runs is left to whoever takes it over. */
   async close(): Promise<void> {
     const leftovers = this.#running.size;
-    this.#state = 'draining';
+    this.#isOpen = false;
     await Promise.all(this.#checks.map((check) => check.stop()));
     if (this.#starvedTimer) clearTimeout(this.#starvedTimer);
     this.#due.stop();
@@ -170,7 +172,7 @@ export class Dispatcher implements TurnControl {
   }
 
   async #claimAll(): Promise<void> {
-    while (!this.#due.isEmpty && this.#state === 'running') {
+    while (!this.#due.isEmpty && this.#isOpen) {
       const { free } = this.#slots;
       if (free <= 0) break;
       const sessionIds = this.#due.take();
@@ -183,7 +185,7 @@ export class Dispatcher implements TurnControl {
 
   async #claim(sessionIds: readonly SessionId[], limit: number): Promise<void> {
     const { store, limits } = this.#options;
-    const { claimed, waiting, interruptible } = await store.claim(sessionIds, {
+    const { claimed, waiting, givingWay } = await store.claim(sessionIds, {
       slots: this.#slots.agents(),
       freePerAgent: Math.min(limits.maxTurnsPerAgent, limit),
       runningIds: [...this.#running.keys()],
@@ -191,12 +193,12 @@ export class Dispatcher implements TurnControl {
     });
     for (const turn of claimed) this.#launch(turn);
     for (const { dueInMs, ...turn } of waiting) this.#wakeIn(turn, dueInMs);
-    await this.#interrupt(interruptible);
+    await this.#giveWay(givingWay);
   }
 
-  async #interrupt(turns: Claims['interruptible']): Promise<void> {
+  async #giveWay(turns: Claims['givingWay']): Promise<void> {
     for (const { id, sessionId } of turns) {
-      if (!(await this.#options.store.interrupt(id))) continue;
+      if (!(await this.#options.store.giveWay(id))) continue;
       const running = this.#running.get(id);
       // Its end wakes the session; one that waited for its next attempt has ended by this.
       if (running) running.run.stop();
@@ -210,7 +212,7 @@ export class Dispatcher implements TurnControl {
     if (this.#stoppedEarly.has(turn.id)) run.stop();
     this.#slots.take(agentId);
     if (this.#slots.freeOf(agentId) <= 0) this.#isStarved = true;
-    void this.#keep(run, run.run()).then(({ retryInMs }: RunOutcome) => {
+    void this.#keep(run, new CalledRun(run, this.#options).call()).then(({ retryInMs }: RunOutcome) => {
       this.#slots.release(agentId);
       if (this.#isStarved) this.#sweepSoon();
       if (retryInMs !== null) this.#wakeIn(turn, retryInMs);
@@ -237,7 +239,7 @@ export class Dispatcher implements TurnControl {
   }
 
   #wakeIn(turn: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {
-    if (this.#state === 'running') this.#due.addLater(turn, ms);
+    if (this.#isOpen) this.#due.addLater(turn, ms);
   }
 
   async #renew(): Promise<void> {
@@ -266,7 +268,7 @@ export class Dispatcher implements TurnControl {
 
   async #sweep(): Promise<void> {
     this.#isStarved = false;
-    if (this.#state !== 'running') return;
+    if (!this.#isOpen) return;
     const { store, limits } = this.#options;
     const { maxTurnsPerAgent } = limits;
     const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);

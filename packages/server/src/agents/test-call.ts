@@ -1,4 +1,4 @@
-import type { ParticipantId, Seq, TurnId } from '@fleetlm/protocol';
+import type { ParticipantId, TurnId } from '@fleetlm/protocol';
 import { monotonicUlid } from '../lib/monotonic-ulid.ts';
 import type { Chunk } from '../streams/chunk.ts';
 import type { AnswerContent } from './answer/answer-event.ts';
@@ -119,7 +119,7 @@ function sampleBody(turnId: TurnId, agentId: ParticipantId): Buffer {
     agentId,
     sessionJson: JSON.stringify(session),
     messagesJson: [JSON.stringify(message)],
-    newFromSeq: 1 as Seq,
+    newFromSeq: 1,
     timestamp,
     isTest: true,
   });

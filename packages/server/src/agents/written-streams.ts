@@ -16,6 +16,7 @@ import { type SlotLimits, TurnSlots } from './turn-slots.ts';
 import type { AnswerResult } from './turns/turn-answer.ts';
 import type { TurnParts } from './turns/turn-parts.ts';
 import { TurnRun } from './turns/turn-run.ts';
+import { runWritten } from './turns/written-run.ts';
 
 export interface WrittenStreamsOptions {
   readonly parts: TurnParts;
@@ -90,6 +91,6 @@ export class WrittenStreams {
       idleMs: endpoint?.idleTimeoutMs ?? endpointDefaults.idle_timeout_ms,
       maxDurationMs: endpoint?.maxDurationMs ?? endpointDefaults.max_duration_ms,
     };
-    return run.runWritten(timedSource(source, times));
+    return runWritten(run, timedSource(source, times));
   }
 }

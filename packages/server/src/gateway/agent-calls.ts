@@ -14,8 +14,9 @@ import {
 import { callFacts, type Endpoint } from '../agents/endpoints/endpoint.ts';
 import type { Endpoints } from '../agents/endpoints/endpoints.ts';
 import { testCall } from '../agents/test-call.ts';
-import { redeliverTurn } from '../agents/turns/redeliver.ts';
-import { listDeliveries, listTurns } from '../agents/turns/turn-log.ts';
+import { listDeliveries } from '../agents/turns/delivery-log.ts';
+import { listTurns } from '../agents/turns/list-turns.ts';
+import { redeliverTurn } from '../agents/turns/redeliver-turn.ts';
 import type { WebhookClient } from '../agents/webhook/webhook-client.ts';
 import type { Principal } from '../auth/principal.ts';
 import { findParticipant } from '../conversation/participants.ts';

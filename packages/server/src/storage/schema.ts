@@ -9,6 +9,7 @@ import type {
   MessageKind,
   ParticipantId,
   ParticipantKind,
+  Seq,
   SessionId,
   SessionKind,
   SessionStatus,
@@ -121,6 +122,7 @@ interface TurnsTable {
   id: TurnId;
   agent_id: ParticipantId;
   session_id: SessionId;
+  /** These two are no `Seq`: what an agent writes to an empty session has 0. */
   from_seq: number;
   to_seq: number;
   status: Generated<TurnStatus>;
@@ -134,7 +136,7 @@ interface TurnsTable {
   stop_requested_at: ColumnType<string | null, string | null | undefined, string | null>;
   stream_id: StreamId | null;
   message_id: MessageId | null;
-  reply_seq: number | null;
+  reply_seq: Seq | null;
   error: string | null;
   /** A stream that the agent writes by itself. */
   is_written: Generated<boolean>;

@@ -70,8 +70,8 @@ export class RunningStream {
     this.#topic = sessionTopic(facts.sessionId);
     this.#head = `${encodeFacts(facts)},"index":`;
     this.#hasBegun = known.length > 0;
-    // They were counted, and shown, where the stream ran before.
-    for (const chunk of known) this.#assembler.push(chunk, 0, performance.now());
+    // They were shown where the stream ran before.
+    for (const chunk of known) this.#assembler.push(chunk, performance.now());
     this.#assembler.flush(performance.now());
   }
 
@@ -85,27 +85,17 @@ export class RunningStream {
     return this.#assembler.nextIndex;
   }
 
-  /** How many chunks were no chunks, or had no place in the stream. */
-  get brokenChunks(): number {
-    return this.#assembler.brokenChunks;
-  }
-
   /** What is to be committed; null while it runs. */
   get ending(): StreamEnding | null {
     return this.#assembler.ending;
   }
 
-  /** Takes a chunk of the agent that was `bytes` long; after the end it is dropped. */
-  push(chunk: Chunk, bytes: number): void {
+  /** Takes a chunk of the agent; after the end it is dropped. */
+  push(chunk: Chunk): void {
     if (!this.#hasBegun) this.#begin(chunk);
     const shown = chunk.type === 'start' ? { ...chunk, messageId: this.facts.messageId } : chunk;
-    this.#send(this.#assembler.push(shown, bytes, performance.now()));
+    this.#send(this.#assembler.push(shown, performance.now()));
     if (this.#assembler.deadlineMs !== null) this.#host.waits(this);
-  }
-
-  /** Counts something of `bytes` that came instead of a chunk. */
-  reject(bytes: number): void {
-    this.#send(this.#assembler.reject(bytes, performance.now()));
   }
 
   flush(nowMs: number): void {
@@ -155,7 +145,7 @@ export class RunningStream {
     this.#hasBegun = true;
     if (first.type === 'start') return;
     const start = { type: 'start', messageId: this.facts.messageId };
-    this.#send(this.#assembler.push(start, 0, performance.now()));
+    this.#send(this.#assembler.push(start, performance.now()));
   }
 
   #send(pushes: readonly StreamPush[]): void {

@@ -12,7 +12,7 @@ export interface StreamPush {
 }
 
 /** Why a stream ended with an error that is not the agent's. */
-export type StreamProblem = 'stream_too_large' | 'chunk_too_large' | 'too_many_chunks';
+export type StreamProblem = 'stream_too_large';
 
 /** What is to be committed before the terminal chunk is shown. */
 export interface StreamEnding {
@@ -35,22 +35,11 @@ export interface StreamSegment extends CompactStream {
   readonly firstIndex: number;
 }
 
-export interface StreamLimits {
-  /** Of the whole answer, decoded: as much as a message of an agent may have. */
-  readonly maxBytes: number;
-  readonly maxChunkBytes: number;
-  readonly maxChunks: number;
-}
-
 /**
- * 64 KiB hold any tool's output that people would read; 20,000 chunks are 1 MiB in tokens of 50 bytes, and
- * more of them would only be smaller. One more is the `start` that an agent has left out.
+ * Most of an answer that is put into its message once more (`MessageFold.carriedSize`): as much as the answer itself
+ * may have, whose own bytes and chunks are counted where it is read.
  */
-const defaultStreamLimits: StreamLimits = {
-  maxBytes: 1 << 20,
-  maxChunkBytes: 64 << 10,
-  maxChunks: 20_001,
-};
+const maxCarriedSize = 1 << 20;
 
 /**
  * How long a delta may wait for others of its part: nobody sees it, and a model at 100 a second costs a
@@ -66,7 +55,7 @@ const maxJoinedLength = 64 << 10;
  * and the message at its end. Pure: the time is an argument, in ms of a clock that does not go back.
  *
  * - `running`: chunks come in; each goes out at once, but deltas of one part that follow each other within
- *   `joinMs` go out as one. A chunk that has no place in the stream is counted and left out.
+ *   `joinMs` go out as one. A chunk that has no place in the stream is left out.
  * - `ending`: its last chunk has come, or `end` was called. `ending` says what to commit. Nothing more is
  *   taken, but a stop still wins, as it does in the database.
  * - `ended`: `close` was called after the commit, and gave the terminal chunk: `finish`, `abort` or `error`,
@@ -76,7 +65,6 @@ const maxJoinedLength = 64 << 10;
  * order.
  */
 export class StreamAssembler {
-  readonly #limits: StreamLimits;
   readonly #fold = new MessageFold();
   readonly #log = new ChunkLog();
   #unsaved = new ChunkLog();
@@ -85,15 +73,8 @@ export class StreamAssembler {
   /** Deltas that wait, already folded. */
   #waiting: DeltaRun | null = null;
   #lastDeltaMs = Number.NEGATIVE_INFINITY;
-  #bytes = 0;
-  #chunks = 0;
-  #brokenChunks = 0;
   #end: End | null = null;
   #isClosed = false;
-
-  constructor(limits: StreamLimits = defaultStreamLimits) {
-    this.#limits = limits;
-  }
 
   get state(): 'running' | 'ending' | 'ended' {
     if (this.#end === null) return 'running';
@@ -103,11 +84,6 @@ export class StreamAssembler {
   /** When `flush` is due; null while nothing waits. */
   get deadlineMs(): number | null {
     return this.#waiting === null ? null : this.#lastDeltaMs + joinMs;
-  }
-
-  /** How many chunks were no chunks, or had no place in the stream. */
-  get brokenChunks(): number {
-    return this.#brokenChunks;
   }
 
   /** Of the push that comes next. */
@@ -120,28 +96,15 @@ export class StreamAssembler {
     return this.#end?.ending ?? null;
   }
 
-  /** Takes a chunk of the agent that was `bytes` long. */
-  push(chunk: Chunk, bytes: number, nowMs: number): readonly StreamPush[] {
+  /** Takes a chunk of the agent. */
+  push(chunk: Chunk, nowMs: number): readonly StreamPush[] {
     if (this.#end !== null) return none;
-    const problem = this.#count(bytes);
-    if (problem !== null) return this.#fail(problem, nowMs);
     const termination = terminationOf(chunk);
     if (termination !== null) return this.#endWith(termination, shownTerminal(chunk), nowMs);
     const carriedBefore = this.#fold.carriedSize;
-    if (!this.#fold.apply(chunk)) {
-      this.#brokenChunks += 1;
-      return none;
-    }
+    if (!this.#fold.apply(chunk)) return none;
     if (this.#fold.carriedSize > carriedBefore) return this.#pushCarried(chunk, nowMs);
     return isPlainDelta(chunk) ? this.#pushDelta(chunk, nowMs) : this.#pushWhole(chunk, nowMs);
-  }
-
-  /** Counts something of `bytes` that came instead of a chunk. */
-  reject(bytes: number, nowMs: number): readonly StreamPush[] {
-    if (this.#end !== null) return none;
-    this.#brokenChunks += 1;
-    const problem = this.#count(bytes);
-    return problem === null ? none : this.#fail(problem, nowMs);
   }
 
   /** Sends the deltas that wait. */
@@ -192,14 +155,6 @@ export class StreamAssembler {
     return { firstIndex, nextIndex, chunks };
   }
 
-  #count(bytes: number): StreamProblem | null {
-    this.#bytes += bytes;
-    this.#chunks += 1;
-    if (bytes > this.#limits.maxChunkBytes) return 'chunk_too_large';
-    if (this.#bytes + this.#fold.carriedSize > this.#limits.maxBytes) return 'stream_too_large';
-    return this.#chunks > this.#limits.maxChunks ? 'too_many_chunks' : null;
-  }
-
   /**
    * The first delta after a pause goes at once; those that follow wait until `joinMs` after the last that
    * went.
@@ -239,7 +194,7 @@ export class StreamAssembler {
     const pushes = this.#pushWhole(chunk, nowMs);
     this.#log.separate(chunk);
     this.#unsaved.separate(chunk);
-    const isTooLarge = this.#bytes + this.#fold.carriedSize > this.#limits.maxBytes;
+    const isTooLarge = this.#fold.carriedSize > maxCarriedSize;
     return isTooLarge ? [...pushes, ...this.#fail('stream_too_large', nowMs)] : pushes;
   }
 
@@ -278,8 +233,6 @@ const none: readonly never[] = [];
 
 const problemTexts: Readonly<Record<StreamProblem, string>> = {
   stream_too_large: 'The answer is larger than a message may be',
-  chunk_too_large: 'A chunk of the answer is too large',
-  too_many_chunks: 'The answer has too many chunks',
 };
 
 /** Anything that somebody could see: not where a step begins, and not a text that never came. */

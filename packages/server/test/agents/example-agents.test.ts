@@ -9,6 +9,7 @@ import {
   signatureHeaders,
 } from '../../src/agents/webhook/signature.ts';
 import { StreamAssembler } from '../../src/streams/stream-assembler.ts';
+import { foldAll } from '../streams/sdk-messages.ts';
 import { callOf, failureOf, localClient, readToEnd, signingSecret } from './webhook/call-fixture.ts';
 
 /** The agents of examples/agents, started as their users start them, and called as FleetLM calls. */
@@ -131,12 +132,12 @@ function turnOf(...said: readonly (string | object)[]): Buffer {
 async function answerOf(name: Name, body: Buffer) {
   const outcome = await localClient().call(callOf(urlOf(name), { body }));
   if (outcome.kind === 'failed') throw new Error(JSON.stringify(outcome.failure));
-  const { events, end } = await readToEnd(outcome);
-  expect(end).toMatchObject({ failure: null, droppedLines: 0 });
+  const { events, end, dropped } = await readToEnd(outcome);
+  expect([end.failure, dropped]).toEqual([null, 0]);
   const chunks = events.map((event) => (event.kind === 'chunk' ? event.chunk : expect.fail(event.kind)));
   const stream = new StreamAssembler();
-  for (const chunk of chunks) stream.push(chunk, 1, 0);
-  expect(stream.brokenChunks).toBe(0);
+  for (const chunk of chunks) stream.push(chunk, 0);
+  expect(foldAll(chunks).dropped).toEqual([]);
   expect(stream.ending).toMatchObject({ termination: 'finish', problem: null });
   return {
     parts: stream.ending!.message.parts,

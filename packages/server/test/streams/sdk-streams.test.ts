@@ -233,7 +233,7 @@ function shownMessage(chunks: readonly Chunk[]) {
 
 function assembled(chunks: readonly Chunk[]) {
   const assembler = new StreamAssembler();
-  for (const chunk of chunks) assembler.push(chunk, JSON.stringify(chunk).length, 0);
+  for (const chunk of chunks) assembler.push(chunk, 0);
   assembler.end('finish', 0);
   const { termination, message } = assembler.ending!;
   return { termination, message: asJson(message) };

@@ -13,8 +13,6 @@ import { asJson, foldAll } from './sdk-messages.ts';
 
 /** Without the SDK a run costs a tenth. */
 const runs = 5 * Number(process.env['FLEETLM_FOLD_RUNS'] ?? 200);
-const limits = { maxBytes: 1_000, maxChunkBytes: 100, maxChunks: 50 };
-const size = 10;
 
 const start: Chunk = { type: 'text-start', id: '1' };
 const otherStart: Chunk = { type: 'reasoning-start', id: '1' };
@@ -29,8 +27,8 @@ function otherDelta(text: string): Chunk {
 
 /** A stream with two open parts at a time of 0 ms; "a" was just sent. */
 function begun(): StreamAssembler {
-  const assembler = new StreamAssembler(limits);
-  for (const chunk of [start, otherStart, delta('a')]) assembler.push(chunk, size, 0);
+  const assembler = new StreamAssembler();
+  for (const chunk of [start, otherStart, delta('a')]) assembler.push(chunk, 0);
   return assembler;
 }
 
@@ -39,34 +37,47 @@ function after(assembler: StreamAssembler, act: (assembler: StreamAssembler) => 
   return assembler;
 }
 
+/** An input that goes on in another step makes its part there anew. */
+function carryTooMuch(assembler: StreamAssembler, nowMs: number): StreamPush[] {
+  const input = (text: string): Chunk => ({
+    type: 'tool-input-delta',
+    toolCallId: '1',
+    inputTextDelta: text,
+  });
+  const chunks = [
+    { type: 'tool-input-start', toolCallId: '1', toolName: 't' },
+    input('x'.repeat(1 << 20)),
+    { type: 'start-step' },
+    input(''),
+  ];
+  return chunks.flatMap((chunk) => assembler.push(chunk, nowMs));
+}
+
 type State = 'fresh' | 'quiet' | 'waiting' | 'finishing' | 'stopping' | 'failing' | 'ended';
 
 const states: Record<State, () => StreamAssembler> = {
-  fresh: () => new StreamAssembler(limits),
+  fresh: () => new StreamAssembler(),
   quiet: begun,
-  waiting: () => after(begun(), (assembler) => assembler.push(delta('b'), size, 1)),
-  finishing: () =>
-    after(begun(), (assembler) => assembler.push({ type: 'finish', finishReason: 'stop' }, size, 1)),
+  waiting: () => after(begun(), (assembler) => assembler.push(delta('b'), 1)),
+  finishing: () => after(begun(), (assembler) => assembler.push({ type: 'finish', finishReason: 'stop' }, 1)),
   stopping: () => after(begun(), (assembler) => assembler.end('stopped', 1)),
-  failing: () => after(begun(), (assembler) => assembler.push(delta('x'), limits.maxChunkBytes + 1, 1)),
+  failing: () => after(begun(), (assembler) => carryTooMuch(assembler, 1)),
   ended: () => after(states.finishing(), (assembler) => assembler.close()),
 };
 
 /** What happens, 2 ms in. */
 const events = {
-  delta: (assembler) => assembler.push(delta('c'), size, 2),
-  lateDelta: (assembler) => assembler.push(delta('c'), size, joinMs),
-  otherDelta: (assembler) => assembler.push(otherDelta('r'), size, 2),
-  describedDelta: (assembler) => assembler.push({ ...delta('c'), providerMetadata: {} }, size, 2),
-  whole: (assembler) => assembler.push({ type: 'start-step' }, size, 2),
-  unknown: (assembler) => assembler.push({ type: 'unknown' }, size, 2),
-  misplaced: (assembler) => assembler.push({ type: 'text-end', id: '2' }, size, 2),
-  rejected: (assembler) => assembler.reject(size, 2),
-  finish: (assembler) => assembler.push({ type: 'finish' }, size, 2),
-  abort: (assembler) => assembler.push({ type: 'abort' }, size, 2),
-  error: (assembler) => assembler.push({ type: 'error' }, size, 2),
-  largeChunk: (assembler) => assembler.push(delta('c'), limits.maxChunkBytes + 1, 2),
-  largeReject: (assembler) => assembler.reject(limits.maxBytes, 2),
+  delta: (assembler) => assembler.push(delta('c'), 2),
+  lateDelta: (assembler) => assembler.push(delta('c'), joinMs),
+  otherDelta: (assembler) => assembler.push(otherDelta('r'), 2),
+  describedDelta: (assembler) => assembler.push({ ...delta('c'), providerMetadata: {} }, 2),
+  whole: (assembler) => assembler.push({ type: 'start-step' }, 2),
+  unknown: (assembler) => assembler.push({ type: 'unknown' }, 2),
+  misplaced: (assembler) => assembler.push({ type: 'text-end', id: '2' }, 2),
+  finish: (assembler) => assembler.push({ type: 'finish' }, 2),
+  abort: (assembler) => assembler.push({ type: 'abort' }, 2),
+  error: (assembler) => assembler.push({ type: 'error' }, 2),
+  tooMuchCarried: (assembler) => carryTooMuch(assembler, 2),
   flush: (assembler) => assembler.flush(2),
   endFinish: (assembler) => assembler.end('finish', 2),
   endStopped: (assembler) => assembler.end('stopped', 2),
@@ -83,7 +94,7 @@ const finishes = [[], 'ending finish'] as const;
 const stops = [[], 'ending stopped'] as const;
 const interrupts = [[], 'ending interrupted'] as const;
 const fails = [[], 'ending error'] as const;
-const rejects = [[], 'ending error chunk_too_large'] as const;
+const tooLarge = 'ending error stream_too_large';
 const nothing = [[], 'running'] as const;
 
 /** From a state in which nothing is taken any more. */
@@ -98,12 +109,10 @@ function taken(
     whole: cell,
     unknown: cell,
     misplaced: cell,
-    rejected: cell,
     finish: cell,
     abort: cell,
     error: cell,
-    largeChunk: cell,
-    largeReject: cell,
+    tooMuchCarried: cell,
     flush: cell,
     endFinish: cell,
     endInterrupted: cell,
@@ -120,12 +129,13 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
     whole: [['0 start-step'], 'running'],
     unknown: [['0 unknown'], 'running'],
     misplaced: nothing,
-    rejected: nothing,
     finish: finishes,
     abort: stops,
     error: fails,
-    largeChunk: rejects,
-    largeReject: rejects,
+    tooMuchCarried: [
+      ['0 tool-input-start', '1 tool-input-delta', '2 start-step', '3 tool-input-delta'],
+      tooLarge,
+    ],
     flush: nothing,
     endFinish: finishes,
     endStopped: stops,
@@ -142,12 +152,13 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
     whole: [['3 start-step'], 'running'],
     unknown: [['3 unknown'], 'running'],
     misplaced: nothing,
-    rejected: nothing,
     finish: finishes,
     abort: stops,
     error: fails,
-    largeChunk: rejects,
-    largeReject: rejects,
+    tooMuchCarried: [
+      ['3 tool-input-start', '4 tool-input-delta', '5 start-step', '6 tool-input-delta'],
+      tooLarge,
+    ],
     flush: nothing,
     endFinish: finishes,
     endStopped: stops,
@@ -164,12 +175,13 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
     whole: [['3 text-delta b', '4 start-step'], 'running'],
     unknown: [['3 text-delta b', '4 unknown'], 'running'],
     misplaced: [[], 'running', 'waits'],
-    rejected: [[], 'running', 'waits'],
     finish: [['3 text-delta b'], 'ending finish'],
     abort: [['3 text-delta b'], 'ending stopped'],
     error: [['3 text-delta b'], 'ending error'],
-    largeChunk: [['3 text-delta b'], 'ending error chunk_too_large'],
-    largeReject: [['3 text-delta b'], 'ending error chunk_too_large'],
+    tooMuchCarried: [
+      ['3 text-delta b', '4 tool-input-start', '5 tool-input-delta', '6 start-step', '7 tool-input-delta'],
+      tooLarge,
+    ],
     flush: [['3 text-delta b'], 'running'],
     endFinish: [['3 text-delta b'], 'ending finish'],
     endStopped: [['3 text-delta b'], 'ending stopped'],
@@ -191,10 +203,10 @@ const table: Record<State, Record<keyof typeof events, Cell>> = {
     closeAsStopped: [['3 abort'], 'ended stopped'],
   },
   failing: {
-    ...taken(rejects),
+    ...taken([[], tooLarge]),
     endStopped: stops,
-    close: [['3 error A chunk of the answer is too large'], 'ended error chunk_too_large'],
-    closeAsStopped: [['3 abort'], 'ended error chunk_too_large'],
+    close: [['7 error The answer is larger than a message may be'], 'ended error stream_too_large'],
+    closeAsStopped: [['7 abort'], 'ended error stream_too_large'],
   },
   ended: {
     ...taken([[], 'ended finish']),
@@ -232,7 +244,6 @@ describe('any stream, flushed, saved, ended and closed at any time', () => {
   const kind = fc.oneof(
     { weight: 12, arbitrary: fc.constant('push' as const) },
     { weight: 3, arbitrary: fc.constant('flush' as const) },
-    { weight: 1, arbitrary: fc.constant('reject' as const) },
     { weight: 2, arbitrary: fc.constant('save' as const) },
     { weight: 2, arbitrary: fc.constant('join' as const) },
   );
@@ -264,10 +275,10 @@ describe('any stream, flushed, saved, ended and closed at any time', () => {
   });
 });
 
-type Move = { readonly kind: 'push' | 'flush' | 'reject' | 'save' | 'join'; readonly pauseMs: number };
+type Move = { readonly kind: 'push' | 'flush' | 'save' | 'join'; readonly pauseMs: number };
 
 function play(given: readonly Chunk[], moves: readonly Move[], end: Termination, committed?: Termination) {
-  const assembler = new StreamAssembler({ ...limits, maxBytes: 100_000 });
+  const assembler = new StreamAssembler();
   const pushes: StreamPush[] = [];
   const segments: Chunk[] = [];
   const joins: CompactStream[] = [];
@@ -278,9 +289,8 @@ function play(given: readonly Chunk[], moves: readonly Move[], end: Termination,
     nowMs += pauseMs;
     const { deadlineMs } = assembler;
     if (deadlineMs !== null && deadlineMs <= nowMs) pushes.push(...assembler.flush(deadlineMs));
-    if (kind === 'push' && left.length > 0) pushes.push(...assembler.push(left.shift()!, size, nowMs));
+    if (kind === 'push' && left.length > 0) pushes.push(...assembler.push(left.shift()!, nowMs));
     else if (kind === 'flush') pushes.push(...assembler.flush(nowMs));
-    else if (kind === 'reject') pushes.push(...assembler.reject(1, nowMs));
     else if (kind === 'save') save();
     else if (kind === 'join') joins.push(assembler.compact());
     expect(assembler.deadlineMs ?? nowMs).toBeLessThanOrEqual(nowMs + joinMs);
@@ -289,7 +299,7 @@ function play(given: readonly Chunk[], moves: readonly Move[], end: Termination,
   save();
   joins.push(assembler.compact());
   pushes.push(...listOf(assembler.close(committed)));
-  expect([...assembler.push(delta('z'), size, nowMs), ...assembler.end('error', nowMs)]).toEqual([]);
+  expect([...assembler.push(delta('z'), nowMs), ...assembler.end('error', nowMs)]).toEqual([]);
   expect(assembler.close()).toBeNull();
   return { assembler, pushes, segments, joins };
 }
@@ -337,7 +347,7 @@ describe('what it keeps is small', () => {
       });
       sent.push({ type: 'data-notice', data: count, transient: true });
     }
-    const pushes = sent.flatMap((chunk) => assembler.push(chunk, size, 0));
+    const pushes = sent.flatMap((chunk) => assembler.push(chunk, 0));
     const { chunks, nextIndex } = assembler.compact();
     expect(nextIndex).toBe(pushes.length);
     expect(chunks.map(({ type }) => type)).toEqual([
@@ -351,41 +361,22 @@ describe('what it keeps is small', () => {
   });
 });
 
-describe('limits', () => {
-  test('each ends the stream with an error that says why, and what had come stays', () => {
-    const cases = [
-      { problem: 'too_many_chunks', chunk: delta('x'), bytes: 1 },
-      { problem: 'stream_too_large', chunk: delta('x'), bytes: limits.maxChunkBytes },
-    ];
-    for (const { problem, chunk, bytes } of cases) {
-      const assembler = begun();
-      const pushes: StreamPush[] = [];
-      for (let count = 0; count < 1_000; count += 1) pushes.push(...assembler.push(chunk, bytes, count));
-      const { ending } = assembler;
-      expect(ending).toMatchObject({ termination: 'error', problem, hasContent: true });
-      expect(assembler.close()?.chunk).toEqual({ type: 'error', errorText: expect.any(String) });
-      const text = ['a', ...pushes.map(({ chunk: shown }) => shown['delta'])].join('');
-      expect(ending?.message.parts[0]?.['text']).toBe(text);
-    }
-  });
-
-  test('an input that is taken over into step after step counts each time', () => {
-    const assembler = new StreamAssembler();
-    const input: Chunk = { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: 'x'.repeat(60_000) };
-    assembler.push({ type: 'tool-input-start', toolCallId: '1', toolName: 't' }, 60, 0);
-    assembler.push(input, 60_100, 0);
-    for (let count = 0; count < 1_000; count += 1) {
-      assembler.push({ type: 'start-step' }, 20, 0);
-      assembler.push({ ...input, inputTextDelta: '' }, 80, 0);
-    }
-    expect(assembler.ending).toMatchObject({ termination: 'error', problem: 'stream_too_large' });
-    expect(JSON.stringify(assembler.ending?.message).length).toBeLessThan(2 << 20);
-  });
+test('an input that is taken over into step after step counts each time', () => {
+  const assembler = new StreamAssembler();
+  const input: Chunk = { type: 'tool-input-delta', toolCallId: '1', inputTextDelta: 'x'.repeat(60_000) };
+  assembler.push({ type: 'tool-input-start', toolCallId: '1', toolName: 't' }, 0);
+  assembler.push(input, 0);
+  for (let count = 0; count < 1_000; count += 1) {
+    assembler.push({ type: 'start-step' }, 0);
+    assembler.push({ ...input, inputTextDelta: '' }, 0);
+  }
+  expect(assembler.ending).toMatchObject({ termination: 'error', problem: 'stream_too_large' });
+  expect(JSON.stringify(assembler.ending?.message).length).toBeLessThan(2 << 20);
 });
 
 test('an error of the agent without a text is shown with one, as readers of the SDK need it', () => {
   const assembler = begun();
-  assembler.push({ type: 'error', code: 7 }, size, 1);
+  assembler.push({ type: 'error', code: 7 }, 1);
   expect(assembler.close()?.chunk).toEqual({ type: 'error', code: 7, errorText: expect.any(String) });
 });
 
@@ -406,7 +397,7 @@ describe('content', () => {
 
   test.each(cases)('%s', (_, chunks, hasContent) => {
     const assembler = new StreamAssembler();
-    for (const chunk of chunks) assembler.push(chunk, size, 0);
+    for (const chunk of chunks) assembler.push(chunk, 0);
     assembler.end('stopped', 0);
     expect(assembler.ending?.hasContent).toBe(hasContent);
   });
@@ -414,8 +405,7 @@ describe('content', () => {
   test('a message with half of an emoji, a NUL and a __proto__ key can be stored', () => {
     const assembler = new StreamAssembler();
     const data = JSON.parse('{"__proto__": {"a": 1}, "b\\u0000": "\\ud83d"}');
-    for (const chunk of [start, delta('👋\0\ud83d'), { type: 'data-x', data }])
-      assembler.push(chunk, size, 0);
+    for (const chunk of [start, delta('👋\0\ud83d'), { type: 'data-x', data }]) assembler.push(chunk, 0);
     assembler.end('interrupted', 0);
     expect(assembler.ending?.message.parts).toEqual([
       { type: 'text', text: '👋\ufffd\ufffd', state: 'streaming' },
@@ -425,7 +415,7 @@ describe('content', () => {
 
   test('what a finish says about the message counts only if the finish is what was committed', () => {
     const assembler = begun();
-    assembler.push({ type: 'finish', messageMetadata: { tokens: 7 } }, size, 1);
+    assembler.push({ type: 'finish', messageMetadata: { tokens: 7 } }, 1);
     expect(assembler.ending?.message.metadata).toEqual({ tokens: 7 });
     assembler.end('stopped', 2);
     expect(assembler.ending?.message.metadata).toBeUndefined();
@@ -435,6 +425,6 @@ describe('content', () => {
 test('a chunk of an unknown type may hold what cannot be made a text where others have an id', () => {
   const assembler = new StreamAssembler();
   const odd: Chunk = { type: 'odd', toolCallId: { toString: 1 }, id: { toString: 1 } };
-  expect(assembler.push(odd, 10, 0)).toEqual([{ index: 0, chunk: odd }]);
+  expect(assembler.push(odd, 0)).toEqual([{ index: 0, chunk: odd }]);
   expect(assembler.compact().chunks).toEqual([odd]);
 });

@@ -38,7 +38,7 @@ const start: Chunk = { type: 'text-start', id: '1' };
 const begin: Chunk = { type: 'start', messageId: 'M-S1' };
 
 function say(stream: RunningStream, text: string): void {
-  stream.push({ type: 'text-delta', id: '1', delta: text }, text.length);
+  stream.push({ type: 'text-delta', id: '1', delta: text });
 }
 
 /** The payloads that a topic's readers get. */
@@ -74,7 +74,7 @@ describe('what is found in the log', () => {
   test('closes one that runs: another node has ended it', () => {
     const heard = follow();
     const stream = registry.open(facts());
-    stream.push(start, 10);
+    stream.push(start);
     registry.found(stream.facts.sessionId, found('M-S1'));
     say(stream, 'too late');
     expect(registry.count).toBe(0);
@@ -87,7 +87,7 @@ describe('a running stream', () => {
     const heard = follow();
     const elsewhere = follow('two');
     const stream = registry.open(facts());
-    stream.push(start, 10);
+    stream.push(start);
     say(stream, 'Hi');
     const ids = { stream_id: 'S1', message_id: 'M-S1', turn_id: 'T-S1', agent_id: 'agent:"bot"' };
     expect(heard).toEqual([
@@ -107,8 +107,8 @@ describe('a running stream', () => {
     const heard = follow();
     const stream = registry.open(facts());
     for (const messageId of [undefined, null, 'm1', 'm2']) {
-      stream.push({ type: 'start', messageId, messageMetadata: { messageId } }, 10);
-      stream.push({ type: 'data-x', data: messageId }, 10);
+      stream.push({ type: 'start', messageId, messageMetadata: { messageId } });
+      stream.push({ type: 'data-x', data: messageId });
     }
     const starts = heard.map(({ chunk }) => chunk).filter(({ type }) => type === 'start');
     expect(starts.map((chunk) => chunk['messageId'])).toEqual(['M-S1', 'M-S1', 'M-S1', 'M-S1']);
@@ -120,10 +120,10 @@ describe('a running stream', () => {
     const toJSON = vi.fn(() => 'encoded');
     const chunk = { type: 'data-x', data: { toJSON } };
     const stream = registry.open(facts());
-    stream.push(chunk, 10);
+    stream.push(chunk);
     expect(toJSON).not.toHaveBeenCalled();
     follow();
-    stream.push(chunk, 10);
+    stream.push(chunk);
     expect(toJSON).toHaveBeenCalledTimes(1);
   });
 
@@ -132,7 +132,7 @@ describe('a running stream', () => {
     const [stays, leaves] = [0, 1].map(() => ({ pushed: vi.fn(), closed: vi.fn() }));
     stream.subscribe(stays!);
     const leave = stream.subscribe(leaves!);
-    stream.push(start, 10);
+    stream.push(start);
     leave();
     stream.end('stopped');
     stream.close();
@@ -149,8 +149,8 @@ describe('a running stream', () => {
   test('shows its terminal chunk at its close, once, and nothing after it', () => {
     const heard = follow();
     const stream = registry.open(facts());
-    stream.push(start, 10);
-    stream.push({ type: 'finish' }, 10);
+    stream.push(start);
+    stream.push({ type: 'finish' });
     expect(heard.map(({ chunk }) => chunk.type)).toEqual(['start', 'text-start']);
     expect(stream.ending).toMatchObject({ termination: 'finish' });
     expect(stream.end('stopped')).toMatchObject({ termination: 'stopped' });
@@ -167,7 +167,7 @@ describe('a running stream', () => {
   test('shows the ending that was committed instead', () => {
     const heard = follow();
     const stream = registry.open(facts());
-    stream.push({ type: 'finish' }, 10);
+    stream.push({ type: 'finish' });
     stream.close('interrupted');
     expect(heard).toMatchObject([{ chunk: begin }, { chunk: { type: 'error' } }]);
   });
@@ -176,14 +176,6 @@ describe('a running stream', () => {
     const stream = registry.open(facts());
     expect(() => stream.close()).toThrow('after its end');
     expect(registry.count).toBe(1);
-  });
-
-  test('counts what was no chunk, and ends by it at its limit', () => {
-    const stream = registry.open(facts());
-    stream.reject(10);
-    expect([stream.brokenChunks, stream.ending]).toEqual([1, null]);
-    stream.reject(1 << 20);
-    expect(stream.ending).toMatchObject({ termination: 'error' });
   });
 });
 
@@ -219,10 +211,10 @@ describe('the registry', () => {
   test('joined deltas of all streams go out at their deadlines, by one timer', () => {
     const [heard, other] = [follow(), follow('two')];
     const [stream, second] = [registry.open(facts()), registry.open(facts('S2', 'two'))];
-    stream.push(start, 10);
+    stream.push(start);
     say(stream, 'a');
     vi.advanceTimersByTime(10);
-    second.push(start, 10);
+    second.push(start);
     say(second, 'x');
     for (const text of ['b', 'c']) say(stream, text);
     say(second, 'y');
@@ -240,10 +232,10 @@ describe('the registry', () => {
   test('an earlier deadline moves the timer ahead', () => {
     const heard = follow('two');
     const [early, late] = [registry.open(facts('S1', 'two')), registry.open(facts('S2'))];
-    early.push(start, 10);
+    early.push(start);
     say(early, 'a');
     vi.advanceTimersByTime(20);
-    late.push(start, 10);
+    late.push(start);
     for (const text of ['x', 'y']) say(late, text);
     say(early, 'b');
     vi.advanceTimersByTime(joinMs - 20);
@@ -253,7 +245,7 @@ describe('the registry', () => {
   test('no timer is left by a close or a stop', () => {
     const [closed, left] = [registry.open(facts()), registry.open(facts('S2'))];
     for (const stream of [closed, left]) {
-      stream.push(start, 10);
+      stream.push(start);
       for (const text of ['a', 'b']) say(stream, text);
     }
     closed.end('finish');

@@ -16,8 +16,6 @@ export interface AnswerEnd {
   readonly kind: 'end';
   /** Why the answer ended before it was complete; what came before counts. */
   readonly failure: CallFailure | null;
-  /** Lines and events that were no chunk. */
-  readonly droppedLines: number;
   /** The beginning of the body, for the delivery log. */
   readonly excerpt: string;
 }

@@ -12,17 +12,18 @@ import { isSafeJson, parseJson } from './parse-json.ts';
  */
 export class AnswerSink {
   readonly limits: AnswerLimits;
+  readonly #onDropped: () => void;
   #events: AnswerContent[] = [];
   #bytes = 0;
   #chunks = 0;
-  #droppedLines = 0;
   #isEmpty = true;
   #isOver = false;
   #isFinished = false;
   #failure: CallFailure | null = null;
 
-  constructor(limits: AnswerLimits) {
+  constructor(limits: AnswerLimits, onDropped: () => void) {
     this.limits = limits;
+    this.#onDropped = onDropped;
   }
 
   /** By a failure, or because the answer said so. */
@@ -32,10 +33,6 @@ export class AnswerSink {
 
   get failure(): CallFailure | null {
     return this.#failure;
-  }
-
-  get droppedLines(): number {
-    return this.#droppedLines;
   }
 
   /** Whether no chunk and no message came. */
@@ -62,7 +59,7 @@ export class AnswerSink {
     if (this.#bytes > maxBytes) this.fail('answer_too_large', `more than ${maxBytes} bytes`);
   }
 
-  /** The JSON of one chunk. What is none is counted and dropped. */
+  /** The JSON of one chunk. What is none is dropped. */
   line(text: string): void {
     if (this.#isOver) return;
     if (isLonger(text, this.limits.maxLineBytes)) {
@@ -71,7 +68,7 @@ export class AnswerSink {
     }
     const value = parseJson(text);
     const chunk = isSafeJson(value) ? parseChunk(value) : null;
-    if (chunk === null) this.#droppedLines += 1;
+    if (chunk === null) this.#onDropped();
     else this.chunk(chunk);
   }
 

@@ -1,7 +1,7 @@
 import { CallFailed, type CallFailure } from '../call-failure.ts';
 import { maxExcerptBytes, toExcerpt } from '../webhook/response-excerpt.ts';
 import type { AnswerEvent } from './answer-event.ts';
-import { type AnswerLimits, answerLimits } from './answer-limits.ts';
+import { answerLimits } from './answer-limits.ts';
 import { type AnswerParser, createParser } from './answer-parser.ts';
 import { AnswerSink } from './answer-sink.ts';
 
@@ -22,13 +22,14 @@ const statusesOfNothing: ReadonlySet<number> = new Set([202, 204, 205]);
 
 /**
  * What an answer says, as it comes. Never rejects for what the agent did: that is in the last event. Reading on is
- * what makes the agent go on; leaving early closes the connection.
+ * what makes the agent go on; leaving early closes the connection. `onDropped` is told of each line or event that was
+ * no chunk.
  */
 export async function* readAnswer(
   source: AnswerSource,
-  limits: AnswerLimits = answerLimits,
+  onDropped: () => void = () => {},
 ): AsyncGenerator<AnswerEvent> {
-  const reader = new AnswerReader(source, limits);
+  const reader = new AnswerReader(source, onDropped);
   if (!statusesOfNothing.has(source.status)) yield* reader.events();
   else source.close();
   yield reader.end();
@@ -45,9 +46,9 @@ class AnswerReader {
   #size = 0;
   #lost: CallFailure | null = null;
 
-  constructor(source: AnswerSource, limits: AnswerLimits) {
+  constructor(source: AnswerSource, onDropped: () => void) {
     this.#source = source;
-    this.#sink = new AnswerSink(limits);
+    this.#sink = new AnswerSink(answerLimits, onDropped);
     this.#parser = createParser(source.contentType, this.#sink);
   }
 
@@ -71,7 +72,6 @@ class AnswerReader {
     return {
       kind: 'end',
       failure: this.#lost ?? this.#sink.failure,
-      droppedLines: this.#sink.droppedLines,
       excerpt: toExcerpt(Buffer.concat(this.#head)),
     };
   }

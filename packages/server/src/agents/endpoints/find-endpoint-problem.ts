@@ -3,8 +3,8 @@ import { unreachable } from '../../lib/unreachable.ts';
 import type { AddressGuard, UrlRefusal } from '../webhook/address-guard.ts';
 import { findHeaderProblem } from '../webhook/endpoint-headers.ts';
 import { parseSigningSecret } from '../webhook/signature.ts';
+import { describeRefusal } from './describe-refusal.ts';
 import type { Endpoint } from './endpoint.ts';
-import { describeRefusal } from './url-refusal.ts';
 
 /** A request line of ours with it stays below what servers take for headers. */
 const maxTokenLength = 4_096;

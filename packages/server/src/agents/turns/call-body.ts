@@ -1,4 +1,4 @@
-import type { ParticipantId, Seq, TurnId } from '@fleetlm/protocol';
+import type { ParticipantId, TurnId } from '@fleetlm/protocol';
 
 /** What an agent is told of its turn. */
 export interface CallContent {
@@ -9,7 +9,7 @@ export interface CallContent {
   /** Oldest first. */
   readonly messagesJson: readonly string[];
   /** The first message that the agent has not been called with. */
-  readonly newFromSeq: Seq;
+  readonly newFromSeq: number;
   /** ISO 8601. */
   readonly timestamp: string;
   /** A sample: nothing is stored of the answer. */

@@ -4,7 +4,7 @@ import type { Appender } from '../../conversation/append/appender.ts';
 import type { Draft, Outcome } from '../../conversation/append/draft.ts';
 import type { Log } from '../../lib/log.ts';
 import type { TurnEnd } from '../../observability/labels.ts';
-import { delayMs, persist } from './persist.ts';
+import { persist, persistDelayMs } from './persist.ts';
 import type { RunningTurn } from './running-turn.ts';
 import type { TurnStore } from './turn-store.ts';
 
@@ -45,34 +45,37 @@ export async function concludeTurn(
 ): Promise<ConclusionOutcome> {
   const { drafts, status } = conclusion;
   const last = drafts.at(-1);
-  if (last === undefined) return endWithout(turn, conclusion, options);
+  if (last === undefined) return endWithout(turn, conclusion, 'ended', options);
   for (let attempt = 0; ; attempt++) {
     const outcome = await appendUpTo(last, drafts.slice(0, -1), options);
     if (isStored(outcome)) return { kind: 'ended', seq: 'message' in outcome ? outcome.message.seq : null };
     if (outcome.kind === 'turn_ended') return judgeLoss(turn, options);
     if (isRefused(outcome)) {
       const refusal = { status: status === 'stopped' ? status : ('failed' as const), error: outcome.kind };
-      return refuse(turn, refusal, options);
+      return endWithout(turn, refusal, 'refused', options);
     }
     const { log, signal } = options;
     log.warn(
       { turn_id: turn.id, outcome: outcome.kind },
       'the end of a turn is not stored yet, trying again',
     );
-    await sleep(delayMs(attempt), undefined, { signal });
+    await sleep(persistDelayMs(attempt), undefined, { signal });
   }
 }
 
+/** Ends it without a message; whoever is refused is shown another ending than the one that was meant. */
 async function endWithout(
   turn: RunningTurn,
-  { status, error }: Conclusion,
+  { status, error }: Omit<Conclusion, 'drafts'>,
+  kind: 'ended' | 'refused',
   options: ConcludeOptions,
 ): Promise<ConclusionOutcome> {
   const { store, signal, log } = options;
   const isEnded = await persist(() => store.end(turn, status, error), signal, log);
   if (!isEnded) return judgeLoss(turn, options);
+  if (kind === 'refused') return { kind };
   options.onEnded();
-  return { kind: 'ended', seq: null };
+  return { kind, seq: null };
 }
 
 /** The last one only when all before it are stored: it ends the turn. Otherwise the first outcome that is none. */
@@ -104,16 +107,6 @@ function isRefused({ kind }: Outcome): boolean {
   return (
     kind === 'session_closed' || kind === 'session_not_found' || kind === 'not_a_member' || kind === 'invalid'
   );
-}
-
-async function refuse(
-  turn: RunningTurn,
-  { status, error }: Omit<Conclusion, 'drafts'>,
-  options: ConcludeOptions,
-): Promise<ConclusionOutcome> {
-  const { store, signal, log } = options;
-  const isEnded = await persist(() => store.end(turn, status, error), signal, log);
-  return isEnded ? { kind: 'refused' } : judgeLoss(turn, options);
 }
 
 /** Nobody else ends a turn in our epoch: one that has ended there did so by an attempt whose answer was lost. */

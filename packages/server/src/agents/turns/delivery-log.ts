@@ -1,7 +1,10 @@
-import { sql } from 'kysely';
+import type { Delivery, ParticipantId } from '@fleetlm/protocol';
+import { type Kysely, sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import type { DeliveryStatus } from '../../observability/labels.ts';
 import type { Db } from '../../storage/database.ts';
+import type { Database } from '../../storage/schema.ts';
+import type { TurnFilter } from './list-turns.ts';
 import type { RunningTurn } from './running-turn.ts';
 
 /** What became of one call. */
@@ -33,6 +36,22 @@ export async function logDelivery(db: Db, turn: RunningTurn, delivery: DeliveryF
       error_reason: delivery.errorReason,
     })
     .execute();
+}
+
+/** The attempts to call an agent, newest first. */
+export async function listDeliveries(
+  db: Kysely<Database>,
+  agentId: ParticipantId,
+  { before, limit }: Pick<TurnFilter, 'before' | 'limit'>,
+): Promise<Delivery[]> {
+  let query = db
+    .selectFrom('agent_delivery_logs')
+    .selectAll()
+    .where('agent_id', '=', agentId)
+    .orderBy('id', 'desc')
+    .limit(limit);
+  if (before !== undefined) query = query.where('id', '<', before);
+  return query.execute();
 }
 
 /** Removes deliveries that are older than that. */

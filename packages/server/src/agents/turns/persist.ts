@@ -20,12 +20,12 @@ export async function persist<T>(work: () => Promise<T>, signal: AbortSignal, lo
       // What Postgres refuses for its data it refuses for ever.
       if (classifyFailure(error) === 'bad_data') throw error;
       log.warn({ err: error, attempt }, 'a turn cannot reach Postgres, trying again');
-      await sleep(delayMs(attempt), undefined, { signal });
+      await sleep(persistDelayMs(attempt), undefined, { signal });
     }
   }
 }
 
 /** How long to wait after so many attempts. */
-export function delayMs(attempt: number): number {
+export function persistDelayMs(attempt: number): number {
   return delaysMs[Math.min(attempt, delaysMs.length - 1)]!;
 }

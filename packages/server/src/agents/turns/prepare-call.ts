@@ -1,4 +1,3 @@
-import type { Seq } from '@fleetlm/protocol';
 import { readHistory } from '../../conversation/history.ts';
 import { readSession } from '../../conversation/sessions.ts';
 import type { Db } from '../../storage/database.ts';
@@ -35,7 +34,7 @@ export async function prepareCall(turn: RunningTurn, { db, endpoints }: TurnPart
     agentId: turn.agentId,
     sessionJson: JSON.stringify(view.session),
     messagesJson: await readMessages(db, turn, endpoint),
-    newFromSeq: turn.fromSeq as Seq,
+    newFromSeq: turn.fromSeq,
     timestamp: new Date().toISOString(),
   });
   return { problem: null, endpoint, facts: callFacts(endpoint, Date.now()), body };

@@ -5,7 +5,7 @@ export interface RunningTurn {
   readonly id: TurnId;
   readonly agentId: ParticipantId;
   readonly sessionId: SessionId;
-  /** Where the messages begin that woke the agent. */
+  /** Where the messages begin that woke the agent; no `Seq`: what an agent writes to an empty session begins at 0. */
   readonly fromSeq: number;
   /** What the agent is told of the session ends here. */
   readonly toSeq: number;

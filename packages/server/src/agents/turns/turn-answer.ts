@@ -9,10 +9,10 @@ import type { StreamEnding } from '../../streams/stream-assembler.ts';
 import type { Termination } from '../../streams/termination.ts';
 import type { AnswerContent } from '../answer/answer-event.ts';
 import { type Conclusion, type ConclusionOutcome, concludeTurn } from './conclude-turn.ts';
-import { turnEndOf } from './next-step.ts';
 import { persist } from './persist.ts';
 import type { RunningTurn } from './running-turn.ts';
 import { messageDrafts, noticeDraft, streamDraft } from './turn-drafts.ts';
+import { turnEndOf } from './turn-end.ts';
 import type { TurnParts } from './turn-parts.ts';
 
 /** Why an answer fell short, for operators; people are told the reason only. */
@@ -121,12 +121,23 @@ export class TurnAnswer {
     }
   }
 
-  /** Ends a turn that came to nothing: people are told by a message of the system. */
-  async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<void> {
+  /** Ends a turn that came to nothing: people are told by a message of the system. Says how it really ended. */
+  async fail(status: 'failed' | 'dead', shortfall: Shortfall): Promise<TurnEnd | null> {
     const error = operatorsText(shortfall);
     const drafts = [noticeDraft(this.#replyFacts(status, error), shortfall.reason)];
     const outcome = await this.#conclude({ status, error, drafts });
-    if (outcome.kind === 'stop_requested') await this.end('stopped', null);
+    switch (outcome.kind) {
+      case 'ended':
+        return status;
+      case 'stop_requested': {
+        const result = await this.end('stopped', null);
+        return result && turnEndOf(result.termination);
+      }
+      case 'refused':
+        return 'failed';
+      case 'lost':
+        return null;
+    }
   }
 
   async #open(chunk: Chunk): Promise<boolean> {
@@ -145,8 +156,7 @@ export class TurnAnswer {
   }
 
   #push(stream: RunningStream, chunk: Chunk): boolean {
-    // The reader of the answer has counted the bytes, and keeps the limit.
-    stream.push(chunk, 0);
+    stream.push(chunk);
     return stream.ending === null;
   }
 

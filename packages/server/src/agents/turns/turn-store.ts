@@ -16,8 +16,8 @@ export interface Claims {
     readonly sessionId: SessionId;
     readonly dueInMs: number;
   }[];
-  /** Running turns that a pending one may interrupt. */
-  readonly interruptible: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
+  /** Running turns that the pending one behind them does not wait for. */
+  readonly givingWay: readonly { readonly id: TurnId; readonly sessionId: SessionId }[];
 }
 
 export interface ClaimOptions {
@@ -36,11 +36,25 @@ export interface TurnState {
   readonly stopRequested: boolean;
 }
 
-interface FoundRow {
-  readonly found: 'claimed' | 'waiting' | 'interruptible';
+type FoundRow = ClaimedRow | WaitingRow | GivingWayRow;
+
+interface FoundFacts {
   readonly id: TurnId;
-  readonly agent_id: ParticipantId;
   readonly session_id: SessionId;
+}
+
+interface WaitingRow extends FoundFacts {
+  readonly found: 'waiting';
+  readonly due_in_ms: number;
+}
+
+interface GivingWayRow extends FoundFacts {
+  readonly found: 'gives_way';
+}
+
+interface ClaimedRow extends FoundFacts {
+  readonly found: 'claimed';
+  readonly agent_id: ParticipantId;
   readonly from_seq: number;
   readonly to_seq: number;
   readonly attempt: number;
@@ -51,7 +65,6 @@ interface FoundRow {
   readonly stop_requested: boolean;
   readonly is_written: boolean;
   readonly age_ms: number;
-  readonly due_in_ms: number | null;
 }
 
 /**
@@ -65,7 +78,7 @@ const renewStatement = statement('renew-leases');
 const openStreamStatement = statement('open-stream');
 const endStatement = statement('end-turn');
 const stopStatement = statement('stop-turn');
-const interruptStatement = statement('interrupt-turn');
+const giveWayStatement = statement('give-way');
 const openWrittenStatement = statement('open-written-turn');
 
 /**
@@ -94,16 +107,7 @@ export class TurnStore {
       textArray(runningIds),
       limit,
     ]);
-    const found = (what: FoundRow['found']) => rows.filter((row) => row.found === what);
-    return {
-      claimed: found('claimed').map(toRunningTurn),
-      waiting: found('waiting').map((row) => ({
-        id: row.id,
-        sessionId: row.session_id,
-        dueInMs: row.due_in_ms ?? 0,
-      })),
-      interruptible: found('interruptible').map((row) => ({ id: row.id, sessionId: row.session_id })),
-    };
+    return toClaims(rows);
   }
 
   /** Sessions with something to claim, so many of each agent at most. */
@@ -180,8 +184,8 @@ export class TurnStore {
   }
 
   /** Stops a running turn for the pending one behind it; false when it is ending, or nothing waits. */
-  async interrupt(id: TurnId): Promise<boolean> {
-    return (await this.#db.query(interruptStatement, [id])).length > 0;
+  async giveWay(id: TurnId): Promise<boolean> {
+    return (await this.#db.query(giveWayStatement, [id])).length > 0;
   }
 
   /** Opens the turn of a stream that an agent writes; null while another turn of it runs in the session. */
@@ -218,7 +222,20 @@ function statement(name: string) {
   return { name, text: loadSql(new URL(`./sql/${name}.sql`, import.meta.url)) };
 }
 
-function toRunningTurn(row: FoundRow): RunningTurn {
+function toClaims(rows: readonly FoundRow[]): Claims {
+  const claimed: RunningTurn[] = [];
+  const waiting: Claims['waiting'][number][] = [];
+  const givingWay: Claims['givingWay'][number][] = [];
+  for (const row of rows) {
+    const { id, session_id: sessionId } = row;
+    if (row.found === 'claimed') claimed.push(toRunningTurn(row));
+    else if (row.found === 'waiting') waiting.push({ id, sessionId, dueInMs: row.due_in_ms });
+    else givingWay.push({ id, sessionId });
+  }
+  return { claimed, waiting, givingWay };
+}
+
+function toRunningTurn(row: ClaimedRow): RunningTurn {
   const { stream_id: streamId, message_id: messageId } = row;
   return {
     id: row.id,

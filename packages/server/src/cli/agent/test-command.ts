@@ -1,6 +1,6 @@
 import { endpointDefaults, type ParticipantId } from '@fleetlm/protocol';
 import type { AnswerEnd, AnswerEvent } from '../../agents/answer/answer-event.ts';
-import { describeRefusal } from '../../agents/endpoints/url-refusal.ts';
+import { describeRefusal } from '../../agents/endpoints/describe-refusal.ts';
 import { type TestReport, testCall } from '../../agents/test-call.ts';
 import { AddressGuard } from '../../agents/webhook/address-guard.ts';
 import { findHeaderProblem } from '../../agents/webhook/endpoint-headers.ts';

@@ -15,22 +15,26 @@ async function* bytesOf(body: Body): AsyncGenerator<Uint8Array> {
   for await (const piece of body) yield typeof piece === 'string' ? Buffer.from(piece) : piece;
 }
 
-async function read(source: AnswerSource): Promise<{ events: AnswerEvent[]; end: AnswerEnd }> {
+async function read(
+  source: AnswerSource,
+): Promise<{ events: AnswerEvent[]; end: AnswerEnd; dropped: number }> {
   const events: AnswerEvent[] = [];
-  for await (const event of readAnswer(source)) events.push(event);
+  let dropped = 0;
+  const onDropped = () => void dropped++;
+  for await (const event of readAnswer(source, onDropped)) events.push(event);
   const end = events.pop();
   if (end?.kind !== 'end' || events.some(({ kind }) => kind === 'end'))
     throw new Error('not one end, at the end');
-  return { events, end };
+  return { events, end, dropped };
 }
 
 /** The chunks of a whole answer, or the messages, and why it failed. */
 async function reading(contentType: string | undefined, ...body: readonly (Uint8Array | string)[]) {
-  const { events, end } = await read(sourceOf(contentType, body));
+  const { events, end, dropped } = await read(sourceOf(contentType, body));
   return {
     chunks: events.flatMap((event) => (event.kind === 'chunk' ? [event.chunk] : [])),
     messages: events.flatMap((event) => (event.kind === 'messages' ? event.messages : [])),
-    dropped: end.droppedLines,
+    dropped,
     reason: end.failure?.reason ?? null,
     detail: end.failure?.detail,
   };
@@ -78,8 +82,8 @@ describe('an event stream', () => {
 
   test('of another API is none, though it ends with [DONE]', async () => {
     const foreign = event({ choices: [{ delta: { content: 'Hello' } }] });
-    const { end } = await read(sourceOf(sse, [foreign, event('[DONE]')]));
-    expect([end.failure?.reason, end.droppedLines]).toEqual(['invalid_answer', 1]);
+    const { end, dropped } = await read(sourceOf(sse, [foreign, event('[DONE]')]));
+    expect([end.failure?.reason, dropped]).toEqual(['invalid_answer', 1]);
   });
 
   test('with comments, names, ids, retry times, other line ends, data in several lines', async () => {
@@ -468,7 +472,8 @@ test('a call that breaks ends the answer with its reason; what came before count
   }
   expect(await read(sourceOf(sse, body()))).toMatchObject({
     events: [{ kind: 'chunk', chunk: delta }],
-    end: { failure, droppedLines: 0 },
+    end: { failure },
+    dropped: 0,
   });
 });
 

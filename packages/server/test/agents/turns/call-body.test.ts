@@ -1,4 +1,4 @@
-import { type ParticipantId, parseTurnId, type Seq } from '@fleetlm/protocol';
+import { type ParticipantId, parseTurnId } from '@fleetlm/protocol';
 import { expect, test } from 'vitest';
 import { encodeCallBody } from '../../../src/agents/turns/call-body.ts';
 
@@ -8,7 +8,7 @@ const content = {
   agentId: 'agent:"bot"\\' as ParticipantId,
   sessionJson: '{"id":"s","metadata":{"x":1e400}}',
   messagesJson: ['{"seq":1}', '{"seq":2,"text":"Grüße"}'],
-  newFromSeq: 2 as Seq,
+  newFromSeq: 2,
   timestamp: '2026-08-01T09:30:00.000Z',
 };
 

@@ -58,10 +58,12 @@ export async function failureOf(outcome: CallOutcome): Promise<CallFailure | nul
 
 export async function readToEnd(
   source: Parameters<typeof readAnswer>[0],
-): Promise<{ events: AnswerEvent[]; end: AnswerEnd }> {
+): Promise<{ events: AnswerEvent[]; end: AnswerEnd; dropped: number }> {
   const events: AnswerEvent[] = [];
-  for await (const event of readAnswer(source)) {
-    if (event.kind === 'end') return { events, end: event };
+  let dropped = 0;
+  const onDropped = () => void dropped++;
+  for await (const event of readAnswer(source, onDropped)) {
+    if (event.kind === 'end') return { events, end: event, dropped };
     events.push(event);
   }
   throw new Error('an answer without an end');

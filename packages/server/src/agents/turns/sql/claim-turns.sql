@@ -1,4 +1,4 @@
--- Claims what is due in some sessions, and tells what is not due yet, and what a due one may interrupt.
+-- Claims what is due in some sessions, and tells what is not due yet, and what gives way to a due one.
 -- $1 session ids  $2 who claims  $3 the lease, ms
 -- $4, $5 agents that have turns here, and how many more each may have  $6 how many any other agent may have
 -- $7 turns that run here: with a lease that could not be renewed they are still ours
@@ -62,23 +62,27 @@ claimed as (
   from locked
   where t.id = locked.id
   returning t.*
+),
+found as (
+  select 'claimed' as found, id, session_id, null::float8 as due_in_ms from claimed
+  union all
+  select 'waiting', t.id, t.session_id,
+    (extract(epoch from t.next_attempt_at - statement_timestamp()) * 1000)::float8
+  from wanted
+  join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
+  where t.next_attempt_at > statement_timestamp()
+  union all
+  -- The running turn that a pending one does not wait for.
+  select 'gives_way', r.id, r.session_id, null
+  from wanted
+  join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
+  join agent_endpoints e on e.agent_id = t.agent_id and e.status = 'enabled' and e.when_busy = 'interrupt'
+  join agent_turns r on r.session_id = t.session_id and r.agent_id = t.agent_id and r.status = 'running'
+  where t.next_attempt_at <= statement_timestamp() and r.stop_requested_at is null
 )
-select 'claimed' as found, id, agent_id, session_id, from_seq, to_seq, attempt, epoch, hop, stream_id, message_id,
-  stop_requested_at is not null as stop_requested, is_written,
-  (extract(epoch from statement_timestamp() - inserted_at) * 1000)::float8 as age_ms, null::float8 as due_in_ms
-from claimed
-union all
-select 'waiting', t.id, t.agent_id, t.session_id, t.from_seq, t.to_seq, t.attempt, t.epoch, t.hop, null, null, false,
-  false, 0, (extract(epoch from t.next_attempt_at - statement_timestamp()) * 1000)::float8
-from wanted
-join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
-where t.next_attempt_at > statement_timestamp()
-union all
--- The running turn that a pending one may interrupt.
-select 'interruptible', r.id, r.agent_id, r.session_id, r.from_seq, r.to_seq, r.attempt, r.epoch, r.hop, null, null, false,
-  r.is_written, 0, null
-from wanted
-join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
-join agent_endpoints e on e.agent_id = t.agent_id and e.status = 'enabled' and e.when_busy = 'interrupt'
-join agent_turns r on r.session_id = t.session_id and r.agent_id = t.agent_id and r.status = 'running'
-where t.next_attempt_at <= statement_timestamp() and r.stop_requested_at is null
+-- Of what is not claimed nothing more is told.
+select found.found, found.id, found.session_id, found.due_in_ms, c.agent_id, c.from_seq, c.to_seq, c.attempt, c.epoch, c.hop,
+  c.stream_id, c.message_id, c.stop_requested_at is not null as stop_requested, c.is_written,
+  (extract(epoch from statement_timestamp() - c.inserted_at) * 1000)::float8 as age_ms
+from found
+left join claimed c on found.found = 'claimed' and c.id = found.id

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { callFailure, type FailureReason } from '../../src/agents/call-failure.ts';
-import { decideNextStep, terminationAfter, turnEndOf } from '../../src/agents/turns/next-step.ts';
+import { callFailure, type FailureReason } from '../../../src/agents/call-failure.ts';
+import { decideAfterFailure, mayAttempt } from '../../../src/agents/turns/after-failure.ts';
 
 const policy = { maxAttempts: 4, backoffMs: [1_000, 5_000, 15_000] };
 const middle = 0.5;
@@ -35,7 +35,7 @@ const afterFirst: Record<FailureReason, 'retry' | 'failed'> = {
 
 describe('after a call that failed before anything was shown', () => {
   test.each(Object.entries(afterFirst))('%s: %s', (reason, expected) => {
-    const step = decideNextStep(callFailure(reason as FailureReason, ''), 1, policy, middle);
+    const step = decideAfterFailure(callFailure(reason as FailureReason, ''), 1, policy, middle);
     expect(step.kind === 'retry' ? 'retry' : step.status).toBe(expected);
   });
 
@@ -46,11 +46,16 @@ describe('after a call that failed before anything was shown', () => {
     [4, { kind: 'end', status: 'dead' }],
     [5, { kind: 'end', status: 'dead' }],
   ])('attempt %i: %o', (attempt, expected) => {
-    expect(decideNextStep(callFailure('server_error', ''), attempt, policy, middle)).toEqual(expected);
+    expect(decideAfterFailure(callFailure('server_error', ''), attempt, policy, middle)).toEqual(expected);
   });
 
   test('the last wait counts for all further attempts', () => {
-    const step = decideNextStep(callFailure('server_error', ''), 7, { ...policy, maxAttempts: 9 }, middle);
+    const step = decideAfterFailure(
+      callFailure('server_error', ''),
+      7,
+      { ...policy, maxAttempts: 9 },
+      middle,
+    );
     expect(step).toEqual({ kind: 'retry', delayMs: 15_000 });
   });
 
@@ -58,7 +63,7 @@ describe('after a call that failed before anything was shown', () => {
     [0, 800],
     [0.999999, 1_200],
   ])('waits differ by a fifth: %d gives %d ms', (random, delayMs) => {
-    expect(decideNextStep(callFailure('server_error', ''), 1, policy, random)).toEqual({
+    expect(decideAfterFailure(callFailure('server_error', ''), 1, policy, random)).toEqual({
       kind: 'retry',
       delayMs,
     });
@@ -69,17 +74,15 @@ describe('after a call that failed before anything was shown', () => {
     [10, 1_000],
   ])('an endpoint that asks for %d ms is left alone for %d ms', (retryAfterMs, delayMs) => {
     const failure = callFailure('rate_limited', '', { status: 429, retryAfterMs });
-    expect(decideNextStep(failure, 1, policy, middle)).toEqual({ kind: 'retry', delayMs });
+    expect(decideAfterFailure(failure, 1, policy, middle)).toEqual({ kind: 'retry', delayMs });
   });
 });
 
-test('how a stream ends that its agent did not end', () => {
-  expect(terminationAfter(null)).toBe('finish');
-  expect(terminationAfter(callFailure('connection_lost', ''))).toBe('interrupted');
-  expect(terminationAfter(callFailure('idle_timeout', ''))).toBe('error');
-});
-
-test('what the end of a stream means for its turn', () => {
-  const ends = (['finish', 'stopped', 'interrupted', 'error'] as const).map(turnEndOf);
-  expect(ends).toEqual(['completed', 'stopped', 'failed', 'failed']);
+test.each([
+  [1, 20, true],
+  [1, 21, false],
+  [30, 21, true],
+  [30, 31, false],
+])('of an endpoint with %d attempts, one of number %d: %o', (maxAttempts, attempt, expected) => {
+  expect(mayAttempt(attempt, { ...policy, maxAttempts })).toBe(expected);
 });

@@ -2,7 +2,7 @@ import type { ParticipantId } from '@fleetlm/protocol';
 import { quietLog, testDatabase } from '@fleetlm/testkit';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { selectTurns } from '../../../src/agents/turns/turn-log.ts';
+import { selectTurns } from '../../../src/agents/turns/list-turns.ts';
 import { openDatabase } from '../../../src/storage/database.ts';
 
 test('the few turns that nobody has answered are found without reading all the others', async () => {

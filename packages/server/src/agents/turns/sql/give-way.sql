@@ -1,6 +1,6 @@
 -- Stops a running turn for the pending one behind it, which then covers both ranges; what an agent writes by itself
--- answers nobody, and is only stopped. Whoever has the running one locked is about to end it: then nothing is to be
--- interrupted.
+-- answers nobody, and is only stopped. Whoever has the running one locked is about to end it: then nothing has to
+-- give way.
 -- $1 the running turn
 with running as (
   select id, session_id, agent_id, from_seq, hop, is_written

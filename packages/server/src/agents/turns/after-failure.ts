@@ -1,9 +1,7 @@
-import type { TurnEnd } from '../../observability/labels.ts';
-import type { Termination } from '../../streams/termination.ts';
 import type { CallFailure } from '../call-failure.ts';
 
 /** What becomes of a turn after a call that failed before anything was shown. */
-export type NextStep =
+export type AfterFailure =
   | { readonly kind: 'retry'; readonly delayMs: number }
   | { readonly kind: 'end'; readonly status: 'failed' | 'dead' };
 
@@ -13,6 +11,9 @@ export interface RetryPolicy {
   readonly backoffMs: readonly number[];
 }
 
+/** A turn whose call ends its node each time must not end all of them for ever. */
+const maxAttemptsCutShort = 20;
+
 /** So that turns that failed together do not come back together. */
 const jitter = 0.2;
 
@@ -20,12 +21,12 @@ const jitter = 0.2;
  * Decides by the failure, the attempt's number (from 1), and a random number from 0 to 1. An endpoint that asks to
  * be left alone for longer is.
  */
-export function decideNextStep(
+export function decideAfterFailure(
   failure: CallFailure,
   attempt: number,
   { maxAttempts, backoffMs }: RetryPolicy,
   random: number,
-): NextStep {
+): AfterFailure {
   if (!failure.retryable) return { kind: 'end', status: 'failed' };
   if (attempt >= maxAttempts) return { kind: 'end', status: 'dead' };
   const backoff = backoffMs[Math.min(attempt, backoffMs.length) - 1] ?? 0;
@@ -33,21 +34,10 @@ export function decideNextStep(
   return { kind: 'retry', delayMs: Math.max(delayMs, failure.retryAfterMs ?? 0) };
 }
 
-/** How a stream ends that no chunk of its agent ended. */
-export function terminationAfter(failure: CallFailure | null): Termination {
-  if (failure === null) return 'finish';
-  return failure.reason === 'connection_lost' ? 'interrupted' : 'error';
-}
-
-/** What a stream's end means for its turn. */
-export function turnEndOf(termination: Termination): TurnEnd {
-  switch (termination) {
-    case 'finish':
-      return 'completed';
-    case 'stopped':
-      return 'stopped';
-    case 'interrupted':
-    case 'error':
-      return 'failed';
-  }
+/**
+ * Whether an attempt (from 1) may be made at all. Those count that nobody saw the end of, their nodes are gone, so that
+ * there may be more of them than the endpoint allows of failures.
+ */
+export function mayAttempt(attempt: number, { maxAttempts }: RetryPolicy): boolean {
+  return attempt <= Math.max(maxAttempts, maxAttemptsCutShort);
 }

@@ -1,4 +1,4 @@
-import type { Delivery, ParticipantId, Turn, TurnId, TurnStatus } from '@fleetlm/protocol';
+import type { ParticipantId, Turn, TurnId, TurnStatus } from '@fleetlm/protocol';
 import { type Kysely, sql } from 'kysely';
 import type { Database } from '../../storage/schema.ts';
 
@@ -35,7 +35,7 @@ export async function listTurns(
   agentId: ParticipantId,
   filter: TurnFilter,
 ): Promise<Turn[]> {
-  return (await selectTurns(db, agentId, filter).execute()) as Turn[];
+  return await selectTurns(db, agentId, filter).execute();
 }
 
 export function selectTurns(
@@ -52,20 +52,4 @@ export function selectTurns(
   // A literal: by a parameter Postgres finds no partial index.
   if (status !== undefined) query = query.where('status', '=', sql.lit(status));
   return before === undefined ? query : query.where('id', '<', before as TurnId);
-}
-
-/** The attempts to call an agent, newest first. */
-export async function listDeliveries(
-  db: Kysely<Database>,
-  agentId: ParticipantId,
-  { before, limit }: Pick<TurnFilter, 'before' | 'limit'>,
-): Promise<Delivery[]> {
-  let query = db
-    .selectFrom('agent_delivery_logs')
-    .selectAll()
-    .where('agent_id', '=', agentId)
-    .orderBy('id', 'desc')
-    .limit(limit);
-  if (before !== undefined) query = query.where('id', '<', before);
-  return query.execute();
 }

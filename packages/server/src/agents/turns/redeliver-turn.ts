@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import { monotonicUlid } from '../../lib/monotonic-ulid.ts';
 import { fail, ok, type Result } from '../../lib/result.ts';
 import type { Database } from '../../storage/schema.ts';
-import { turnColumns } from './turn-log.ts';
+import { turnColumns } from './list-turns.ts';
 
 /** Turns whose messages nobody has answered, and that nobody will call again by itself. */
 const unanswered: ReadonlySet<TurnStatus> = new Set(['failed', 'dead', 'stopped']);
@@ -44,7 +44,7 @@ export async function redeliverTurn(
     )
     .returning(turnColumns)
     .executeTakeFirst();
-  return made ? ok(made as Turn) : fail(wireError('turn_pending'));
+  return made ? ok(made) : fail(wireError('turn_pending'));
 }
 
 function findTurn(db: Kysely<Database>, agentId: ParticipantId, turnId: TurnId) {
