@@ -61,19 +61,19 @@ claimed as (
       updated_at = statement_timestamp()
   from locked
   where t.id = locked.id
-  returning t.*
+  returning t.id, t.session_id, t as turn
 ),
 found as (
-  select 'claimed' as found, id, session_id, null::float8 as due_in_ms from claimed
+  select 'claimed' as found, id, session_id, null::float8 as due_in_ms, turn from claimed
   union all
   select 'waiting', t.id, t.session_id,
-    (extract(epoch from t.next_attempt_at - statement_timestamp()) * 1000)::float8
+    (extract(epoch from t.next_attempt_at - statement_timestamp()) * 1000)::float8, null
   from wanted
   join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
   where t.next_attempt_at > statement_timestamp()
   union all
   -- The running turn that a pending one does not wait for.
-  select 'gives_way', r.id, r.session_id, null
+  select 'gives_way', r.id, r.session_id, null, null
   from wanted
   join agent_turns t on t.session_id = wanted.session_id and t.status = 'pending'
   join agent_endpoints e on e.agent_id = t.agent_id and e.status = 'enabled' and e.when_busy = 'interrupt'
@@ -81,8 +81,7 @@ found as (
   where t.next_attempt_at <= statement_timestamp() and r.stop_requested_at is null
 )
 -- Of what is not claimed nothing more is told.
-select found.found, found.id, found.session_id, found.due_in_ms, c.agent_id, c.from_seq, c.to_seq, c.attempt, c.epoch, c.hop,
-  c.stream_id, c.message_id, c.stop_requested_at is not null as stop_requested, c.is_written,
-  (extract(epoch from statement_timestamp() - c.inserted_at) * 1000)::float8 as age_ms
+select found, id, session_id, due_in_ms, (turn).agent_id, (turn).from_seq, (turn).to_seq, (turn).attempt, (turn).epoch,
+  (turn).hop, (turn).stream_id, (turn).message_id, (turn).stop_requested_at is not null as stop_requested, (turn).is_written,
+  (extract(epoch from statement_timestamp() - (turn).inserted_at) * 1000)::float8 as age_ms
 from found
-left join claimed c on found.found = 'claimed' and c.id = found.id
