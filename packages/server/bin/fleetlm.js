@@ -28,6 +28,13 @@ if (!isSource && !isThere('../dist/main.js') && isThere('../src/main.ts')) {
 
   // Halves the time to start. Beside the code, and not in a temporary directory where others could leave theirs.
   module.enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
+  // Who reads the output may have read enough (`fleetlm … | head -1`). A server goes on: its log is nobody's condition.
+  if (process.argv.length > 2 && process.argv[2] !== 'start') {
+    process.stdout.on('error', (error) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit();
+    });
+  }
   const { main } = await import(isSource ? '../src/main.ts' : '../dist/main.js');
   await main(process.argv.slice(2));
 }

@@ -61,6 +61,16 @@ describe('fleetlm agent test', () => {
     expect(agent.requests.at(-1)!.head).toMatch(/webhook-signature: v1,/i);
   });
 
+  test('ends without a word when nobody reads on', async () => {
+    const { answer } = agent;
+    agent.answer = (socket, request) => void setTimeout(() => answer(socket, request), 300);
+    const bin = resolve(repositoryRoot, 'packages/server/bin/fleetlm.js');
+    const command = `'${process.execPath}' '${bin}' agent test ${agent.url()} | head -1`;
+    await using child = new SpawnedProcess('sh', ['-c', command]);
+    expect(await child.exited).toEqual({ code: 0, signal: null });
+    expect(child.output).toBe(`POST ${agent.url()}\n`);
+  });
+
   test('an agent that checks who calls is called with its own secret and token', async () => {
     const secret = newSigningSecret();
     const args = ['agent', 'test', agent.url(), '--secret', secret, '--bearer', 'tok', '--json'];
