@@ -57,6 +57,7 @@ export class Dispatcher implements TurnControl {
   /** A turn may have been left because of a limit: the next end looks for it. */
   #isStarved = false;
   #starvedTimer: NodeJS.Timeout | null = null;
+  #isSweeping = false;
   /** From the start to a drain: it claims, and lets agents write. */
   #isOpen = false;
 
@@ -96,7 +97,9 @@ export class Dispatcher implements TurnControl {
   wake(sessionIds: Iterable<SessionId>): void {
     if (!this.#isOpen) return;
     this.#due.add(sessionIds);
-    this.#claimSoon();
+    // Whoever comes now must not go before those that wait for a slot: a sweep finds them, and claims all.
+    if (this.#isStarved || this.#isSweeping) this.#sweepSoon();
+    else this.#claimSoon();
   }
 
   /** Messages that would have woken an agent once more than agents may answer each other. */
@@ -271,7 +274,10 @@ export class Dispatcher implements TurnControl {
     if (!this.#isOpen) return;
     const { store, limits } = this.#options;
     const { maxTurnsPerAgent } = limits;
-    const sessionIds = await store.sweep([...this.#running.keys()], maxTurnsPerAgent);
+    this.#isSweeping = true;
+    const sessionIds = await store
+      .sweep([...this.#running.keys()], maxTurnsPerAgent)
+      .finally(() => (this.#isSweeping = false));
     if (sessionIds.length >= maxTurnsPerAgent) this.#isStarved = true;
     this.#due.addFound(sessionIds);
     this.#claimSoon();

@@ -49,10 +49,12 @@ export class DueSessions {
 
   /** Takes out as many as are claimed at a time. */
   take(): SessionId[] {
-    const from = this.#told.size > 0 ? this.#told : this.#found;
-    const taken = [...from.values().take(claimBatch)];
-    for (const id of taken) from.delete(id);
-    return taken;
+    // Half of each, where there are both: neither waits for the other's end.
+    const told = [...this.#told.values().take(Math.max(claimBatch / 2, claimBatch - this.#found.size))];
+    const found = [...this.#found.values().take(claimBatch - told.length)];
+    for (const id of told) this.#told.delete(id);
+    for (const id of found) this.#found.delete(id);
+    return [...told, ...found];
   }
 
   /** Forgets those that are due now. */

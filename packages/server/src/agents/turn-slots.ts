@@ -25,10 +25,10 @@ export class TurnSlots {
     return Math.min(this.free, this.#limits.maxTurnsPerAgent - (this.#taken.get(agentId) ?? 0));
   }
 
-  /** Agents that have turns, and how many more each may have, at the same index. */
-  agents(): { readonly ids: ParticipantId[]; readonly free: number[] } {
+  /** Agents that have turns, how many, and how many more each may have, at the same index. */
+  agents(): { readonly ids: ParticipantId[]; readonly taken: number[]; readonly free: number[] } {
     const ids = [...this.#taken.keys()];
-    return { ids, free: ids.map((id) => Math.max(this.freeOf(id), 0)) };
+    return { ids, taken: [...this.#taken.values()], free: ids.map((id) => Math.max(this.freeOf(id), 0)) };
   }
 
   take(agentId: ParticipantId): void {

@@ -62,6 +62,25 @@ describe('turns at once', () => {
     expect(agent.calls).toHaveLength(12);
   });
 
+  test('of agents whose people go on talking keep no other agent waiting', async () => {
+    await using busy = await AgentServer.start((response) => {
+      setTimeout(() => response.writeHead(204).end(), 20);
+    });
+    const pairs = await Promise.all(Array.from({ length: 16 }, () => startAgentSession(server, busy)));
+    let goOn = true;
+    const talks = pairs.map(async (session) => {
+      while (goOn) await say(server, session, 'and');
+    });
+    await waitUntil(() => busy.calls.length > 20);
+    try {
+      await turnsAtRest(server, await askOther());
+    } finally {
+      goOn = false;
+      await Promise.all(talks);
+    }
+    await Promise.all(pairs.map((session) => turnsAtRest(server, session)));
+  });
+
   test('of an agent that writes by itself keep nobody from being called', async () => {
     await addParticipants(server, 'user:w', 'agent:writer');
     const ids = await Promise.all(

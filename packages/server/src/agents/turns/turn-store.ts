@@ -21,8 +21,12 @@ export interface Claims {
 }
 
 export interface ClaimOptions {
-  /** How many more turns agents may have that have some here, and any other. */
-  readonly slots: { readonly ids: readonly ParticipantId[]; readonly free: readonly number[] };
+  /** Agents that have turns here: how many, and how many more they may have; and any other. */
+  readonly slots: {
+    readonly ids: readonly ParticipantId[];
+    readonly taken: readonly number[];
+    readonly free: readonly number[];
+  };
   readonly freePerAgent: number;
   /** Turns that run here. */
   readonly runningIds: readonly TurnId[];
@@ -106,6 +110,7 @@ export class TurnStore {
       freePerAgent,
       textArray(runningIds),
       limit,
+      integerArray(slots.taken),
     ]);
     return toClaims(rows);
   }

@@ -2,7 +2,7 @@
 -- $1 session ids  $2 who claims  $3 the lease, ms
 -- $4, $5 agents that have turns here, and how many more each may have  $6 how many any other agent may have
 -- $7 turns that run here: with a lease that could not be renewed they are still ours
--- $8 most turns
+-- $8 most turns  $9 how many turns each agent of $4 has here
 -- A pending turn waits for the running one of its agent and session, and while its agent is disabled. One that runs is
 -- claimed anew when its lease has run out, or, without one, when its next attempt is due. A row that is locked is
 -- somebody else's claim, or an append's, which tells of it when it has committed.
@@ -31,15 +31,17 @@ due as (
     and (t.stream_id is not null or t.stop_requested_at is not null or e.agent_id is null
       or e.status = 'enabled' and p.status = 'active')
 ),
--- As many calls of each agent as it may have more; what is only to be ended is nobody's burden.
+-- As many calls of each agent as it may have more; what is only to be ended is nobody's burden. Of too many the agents
+-- that have the fewest turns come first, so that a busy one keeps no other waiting.
 allowed as (
-  select id
+  select placed.id
   from (
     select due.*, row_number() over (partition by agent_id, is_call order by next_attempt_at) as place from due
   ) placed
-  where not is_call or place <= coalesce(
-    (select slot.free from unnest($4::text[], $5::integer[]) as slot (agent_id, free)
-     where slot.agent_id = placed.agent_id), $6::integer)
+  left join unnest($4::text[], $5::integer[], $9::integer[]) as slot (agent_id, free, taken)
+    on slot.agent_id = placed.agent_id
+  where not is_call or place <= coalesce(slot.free, $6::integer)
+  order by is_call, place + coalesce(slot.taken, 0), next_attempt_at
   limit $8
 ),
 locked as (
