@@ -23,8 +23,13 @@ from (
   union all
   select t.session_id, 0, t.next_attempt_at
   from agent_turns t
+  left join agent_endpoints e on e.agent_id = t.agent_id
+  left join participants p on p.id = t.agent_id
   where t.status = 'running' and t.id <> all ($2::text[])
     and (t.lease_until < statement_timestamp() or t.lease_owner is null and t.next_attempt_at <= statement_timestamp())
+    -- As the claim asks: what waits for a disabled agent is not to be found again and again.
+    and (t.stream_id is not null or t.stop_requested_at is not null or e.agent_id is null
+      or e.status = 'enabled' and p.status = 'active')
 ) found
 group by session_id
 order by min(place), min(next_attempt_at)
