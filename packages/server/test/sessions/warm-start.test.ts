@@ -13,7 +13,8 @@ beforeAll(async () => {
       wrapDb: (db) => ({
         ...db,
         query: (statement, values) => {
-          queries.push(statement.name);
+          // Not what the node looks at by itself, again and again.
+          if (/session$|^history|^inbox/.test(statement.name)) queries.push(statement.name);
           return db.query(statement, values);
         },
       }),
