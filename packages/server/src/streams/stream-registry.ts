@@ -99,7 +99,9 @@ export class StreamRegistry {
     if (deadlineMs >= this.#timerMs) return;
     this.#disarm();
     this.#timerMs = deadlineMs;
-    this.#timer = setTimeout(this.#flush, Math.ceil(deadlineMs - performance.now()));
+    // The deadline may have passed since it was looked at; Node warns of a negative time.
+    const leftMs = Math.max(Math.ceil(deadlineMs - performance.now()), 1);
+    this.#timer = setTimeout(this.#flush, leftMs);
   }
 
   #disarm(): void {
