@@ -31,8 +31,8 @@ const saveIntervalMs = 1_000;
 /** What nobody told of waits this long: turns of before a start, leases that ran out. */
 const sweepIntervalMs = 1_000;
 const cleanIntervalMs = 10 * 60_000;
-/** Ends that come at once look together for what has waited for them. */
-const starvedMs = 20;
+/** While turns wait for a slot: all that ends or comes within this time is looked for by one sweep. */
+const sweepDelayMs = 20;
 /** What is left of a shutdown for committing what has come. */
 const interruptMarginMs = 2_000;
 
@@ -41,7 +41,8 @@ const interruptMarginMs = 2_000;
  * streams, and cuts those that are stopped. It owns the running turns, what is to be claimed next, and four periodic
  * checks; what is to be done about a turn stands in Postgres, so that nothing is forgotten when it ends.
  *
- * It is told by `wake` what an append made; a sweep finds the rest.
+ * It is told by `wake` what an append made; a sweep finds the rest. While turns wait for a slot all goes by the sweep, so
+ * that the oldest is next.
  */
 export class Dispatcher implements TurnControl {
   readonly #options: DispatcherOptions;
@@ -54,9 +55,10 @@ export class Dispatcher implements TurnControl {
   #claiming: Promise<void> | null = null;
   /** Stopped while a claim is under way that may have them in its answer. */
   readonly #stoppedEarly = new Set<TurnId>();
-  /** A turn may have been left because of a limit: the next end looks for it. */
+  /** A turn may have been left because of a limit: until a sweep has looked, nothing is claimed that comes later. */
   #isStarved = false;
-  #starvedTimer: NodeJS.Timeout | null = null;
+  #sweepTimer: NodeJS.Timeout | null = null;
+  /** Older turns may be on their way here. */
   #isSweeping = false;
   /** From the start to a drain: it claims, and lets agents write. */
   #isOpen = false;
@@ -97,7 +99,7 @@ export class Dispatcher implements TurnControl {
   wake(sessionIds: Iterable<SessionId>): void {
     if (!this.#isOpen) return;
     this.#due.add(sessionIds);
-    // Whoever comes now must not go before those that wait for a slot: a sweep finds them, and claims all.
+    // Whoever comes now must not take the slot that an older turn waits for: a sweep finds both.
     if (this.#isStarved || this.#isSweeping) this.#sweepSoon();
     else this.#claimSoon();
   }
@@ -158,7 +160,7 @@ export class Dispatcher implements TurnControl {
     const leftovers = this.#running.size;
     this.#isOpen = false;
     await Promise.all(this.#checks.map((check) => check.stop()));
-    if (this.#starvedTimer) clearTimeout(this.#starvedTimer);
+    if (this.#sweepTimer) clearTimeout(this.#sweepTimer);
     this.#due.stop();
     for (const { run } of this.#running.values()) run.abandon();
     await this.#claiming;
@@ -235,10 +237,10 @@ export class Dispatcher implements TurnControl {
   }
 
   #sweepSoon(): void {
-    this.#starvedTimer ??= setTimeout(() => {
-      this.#starvedTimer = null;
+    this.#sweepTimer ??= setTimeout(() => {
+      this.#sweepTimer = null;
       void this.#try('sweep', () => this.#sweep());
-    }, starvedMs).unref();
+    }, sweepDelayMs).unref();
   }
 
   #wakeIn(turn: Pick<RunningTurn, 'id' | 'sessionId'>, ms: number): void {

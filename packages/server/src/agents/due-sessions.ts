@@ -5,8 +5,8 @@ import type { RunningTurn } from './turns/running-turn.ts';
 const claimBatch = 64;
 
 /**
- * The sessions in which turns are due, or will be: which of them are to be claimed next. Those that somebody told of go
- * before those that a sweep has found. It owns a timer for each turn that is due later. It may forget what it holds: a
+ * The sessions in which turns are due, or will be: which of them are to be claimed next, of those that somebody told of
+ * and of those that a sweep has found. It owns a timer for each turn that is due later. It may forget what it holds: a
  * sweep finds it again.
  */
 export class DueSessions {
