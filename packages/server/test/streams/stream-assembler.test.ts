@@ -316,7 +316,7 @@ const toolEnd: Chunk = {
   input: 1,
 };
 
-/** Where joining deltas would make another message. */
+/** Where joining deltas would make another message, or the log's is not what was shown. */
 const pitfalls: Chunk[][] = [
   [start, delta('a'), { type: 'text-end', id: '1' }, start, delta('b')],
   [otherStart, otherDelta('a'), { type: 'reasoning-end', id: '1' }, otherStart, otherDelta('b')],
@@ -324,6 +324,8 @@ const pitfalls: Chunk[][] = [
   [toolStart, toolDelta, toolEnd, toolDelta],
   [toolStart, toolDelta, { type: 'start-step' }, toolDelta, toolDelta],
   [start, delta('a'), { type: 'start', messageId: '2' }, start, delta('b')],
+  // What is stored lacks the key, what is shown has it.
+  [{ ...toolStart, providerMetadata: JSON.parse('{"__proto__": {}}') }],
 ];
 
 function isTerminal({ type }: Chunk): boolean {
@@ -332,7 +334,8 @@ function isTerminal({ type }: Chunk): boolean {
 
 /** As `storableMessage` says it, by another way. */
 function storableJson(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value).replaceAll(/\\u0000|\\ud[89a-f]../g, '\ufffd'));
+  const text = JSON.stringify(value).replaceAll(/\\u0000|\\ud[89a-f]../g, '\ufffd');
+  return JSON.parse(text, (key, inner) => (key === '__proto__' ? undefined : inner));
 }
 
 describe('what it keeps is small', () => {
